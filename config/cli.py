@@ -1,0 +1,51 @@
+"""What every entry point shares: the published flags, and one clear line for bad input."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Callable
+
+from config.load import load_config
+from config.schema import Config
+
+EXIT_BAD_INPUT = 2
+
+
+def run(main: Callable[[], int | None]) -> int:
+    """Call an entry point; bad input becomes one line on stderr and exit code 2.
+
+    `STEPPOSE_TRACEBACK=1` shows the whole trace instead, for developers.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    try:
+        return main() or 0
+    except (ValueError, OSError) as error:
+        if os.environ.get("STEPPOSE_TRACEBACK"):
+            raise
+        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        return EXIT_BAD_INPUT
+
+
+def run_parser(description: str) -> argparse.ArgumentParser:
+    """A parser with the flags of the published commands that every run takes."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("--config", required=True, help="YAML file, e.g. config/nted_256.yaml")
+    parser.add_argument("--name", required=True, help="name of the run: its folder is CHECKPOINTS_DIR/NAME")
+    parser.add_argument("--checkpoints_dir", default="result", help="folder of all runs")
+    parser.add_argument("--seed", type=int, help="overrides `seed` of the config")
+    parser.add_argument("--debug", action="store_true", help="log every step and detect anomalies in backward")
+    # torch.distributed.launch passes the rank as a flag; the environment's LOCAL_RANK is what counts
+    parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override of an option, e.g. trainer.batch_size=8")
+    return parser
+
+
+def config_from(arguments: argparse.Namespace) -> Config:
+    """The configuration that parsed flags and overrides describe; raises ValueError."""
+    overrides = list(arguments.overrides)
+    if arguments.seed is not None:
+        overrides.append(f"seed={arguments.seed}")
+    return load_config(arguments.config, overrides)
