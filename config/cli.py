@@ -39,7 +39,9 @@ def run_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--debug", action="store_true", help="log every step and detect anomalies in backward")
     # torch.distributed.launch passes the rank as a flag; the environment's LOCAL_RANK is what counts
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="override of an option, e.g. trainer.batch_size=8")
+    parser.add_argument(
+        "overrides", nargs="*", metavar="key=value", help="override of an option, e.g. trainer.batch_size=8"
+    )
     return parser
 
 

@@ -147,7 +147,9 @@ def _explain(error: ValidationError, origins: Origins, source: str) -> str:
     message = first["msg"].removeprefix("Value error, ")
     if not path:
         return f"{where}: {message}"
-    value = f" (value {first['input']!r})" if first["type"] != "missing" and not isinstance(first["input"], dict) else ""
+    value = (
+        f" (value {first['input']!r})" if first["type"] != "missing" and not isinstance(first["input"], dict) else ""
+    )
     expected = first.get("ctx", {}).get("expected_tags") or first.get("ctx", {}).get("expected")
     given = first["input"].get("kind") if isinstance(first["input"], dict) else first["input"]
     if expected and isinstance(given, str):

@@ -11,6 +11,8 @@ Size = tuple[Annotated[int, Field(ge=1, le=4096)], Annotated[int, Field(ge=1, le
 Widths = Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], Field(min_length=2, max_length=10)]
 Weight = Annotated[float, Field(ge=0)]
 
+POSE_CHANNELS = {"skeleton": 20, "joints": 18, "joints_limbs": 41}
+
 
 class Section(BaseModel):
     """A part of the configuration; unknown keys are errors, values cannot change after loading."""
@@ -24,10 +26,18 @@ class DataConfig(Section):
     root: str = Field("dataset/deepfashion", description="folder with the LMDBs, the pairs files and pose/")
     image_size: Size = Field((256, 176), description="height and width of the network's images, in pixels")
     pose: Literal["skeleton", "joints", "joints_limbs"] = Field(
-        "skeleton", description="pose maps: NTED's drawing (20 channels), heatmaps of joints (18), of joints and limbs (41)"
+        "skeleton",
+        description="pose maps: NTED's drawing (20 channels), heatmaps of joints (18), of joints and limbs (41)",
     )
-    augment_scale: float = Field(1.1, ge=1, le=2, description="training images are scaled by 1 to this, then cropped back")
+    augment_scale: float = Field(
+        1.1, ge=1, le=2, description="training images are scaled by 1 to this, then cropped back"
+    )
     num_workers: int = Field(4, ge=0, le=128, description="loader worker processes of each training process")
+
+    @property
+    def pose_channels(self) -> int:
+        """Channels of the pose maps."""
+        return POSE_CHANNELS[self.pose]
 
 
 class QuantizeSchedule(Section):
@@ -105,7 +115,9 @@ class StyleGAN2Discriminator(Section):
 class VGGConfig(Section):
     """The frozen VGG19 of the perceptual losses."""
 
-    weights: Literal["imagenet", "random"] = Field("imagenet", description="torchvision's, or random ones (demo, tests)")
+    weights: Literal["imagenet", "random"] = Field(
+        "imagenet", description="torchvision's, or random ones (demo, tests)"
+    )
     channel_divisor: int = Field(1, ge=1, le=64, description="narrower by this factor; only with random weights")
 
     @model_validator(mode="after")
@@ -128,7 +140,9 @@ class Objective(Section):
     r1_gamma: Weight = Field(0.0, description="weight of R1 is gamma / 2; 0: no R1")
     r1_interval: int = Field(16, ge=1, description="optimizer steps between R1 steps (the loss is multiplied by it)")
     r1_step: bool = Field(True, description="add the same penalty for the summed step log-probabilities")
-    gradient_penalty: Weight = Field(0.0, description="weight of the WGAN gradient penalty; 10 with gan_mode: wasserstein")
+    gradient_penalty: Weight = Field(
+        0.0, description="weight of the WGAN gradient penalty; 10 with gan_mode: wasserstein"
+    )
     vgg: VGGConfig = VGGConfig()
 
 
@@ -160,7 +174,7 @@ class AdamConfig(Section):
 
 
 class OptimConfig(Section):
-    """Optimizers. With R1 every n steps the discriminator's Adam follows StyleGAN2: lr * c, betas ** c, c = n / (n+1)."""
+    """Adam of both. With R1 every n steps the discriminator's is StyleGAN2's: lr * c, betas ** c, c = n / (n + 1)."""
 
     generator: AdamConfig = AdamConfig()
     discriminator: AdamConfig = AdamConfig()
@@ -220,7 +234,9 @@ class Config(Section):
 def _check_window(config: Config) -> None:
     window, num_steps = config.rollout.window, config.schedule.num_steps
     if window is not None and window > num_steps:
-        raise ValueError(f"rollout.window is {window}, more than schedule.num_steps ({num_steps}): lower it or set null")
+        raise ValueError(
+            f"rollout.window is {window}, more than schedule.num_steps ({num_steps}): lower it or set null"
+        )
 
 
 def _check_sizes(config: Config) -> None:

@@ -1,0 +1,36 @@
+"""NTED's attention reconstruction loss (Ren et al., CVPR 2022, section 3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class TexturePair(Protocol):
+    """extraction and distribution: (B, K, h*w); size: (h, w)."""
+
+    extraction: Tensor
+    distribution: Tensor
+    size: tuple[int, int]
+
+
+def attention_reconstruction(pairs: Sequence[TexturePair], source_image: Tensor, target_image: Tensor) -> Tensor:
+    """Mean L1 over texture pairs between the target and the source warped by extraction and distribution.
+
+    Images (B, 3, H, W) are resized to each pair's size by nearest neighbour. Raises ValueError without pairs.
+    """
+    if not pairs:
+        raise ValueError("the attention reconstruction loss needs a generator with textures; set objective.attention=0")
+    return torch.stack([_warp_loss(pair, source_image, target_image) for pair in pairs]).mean()
+
+
+def _warp_loss(pair: TexturePair, source_image: Tensor, target_image: Tensor) -> Tensor:
+    source = F.interpolate(source_image, pair.size).flatten(2)
+    target = F.interpolate(target_image, pair.size).flatten(2)
+    with torch.autocast(source.device.type, enabled=False):
+        warped = source.float() @ pair.extraction.float().mT @ pair.distribution.float()
+    return F.l1_loss(warped, target.float())

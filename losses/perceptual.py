@@ -1,0 +1,109 @@
+"""VGG19 features and the losses on them (Johnson et al., ECCV 2016; Gatys et al., CVPR 2016)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# name of the activation after each convolution, with the number of convolutions in each stage of VGG19
+_STAGES = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
+CONTENT_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+STYLE_LAYERS = ("relu2_2", "relu3_4", "relu4_4", "relu5_2")
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+Features = dict[str, Tensor]
+
+
+class VGG19Features(nn.Module):
+    """The frozen convolutions of torchvision's VGG19, up to the last layer asked for.
+
+    Args:
+        layers: names `reluS_N`, S the stage and N the convolution in it, both from 1.
+        channel_divisor: narrower by this factor (random weights only).
+
+    State dict names are torchvision's (`features.0.weight` ...).
+    """
+
+    def __init__(self, layers: Sequence[str], channel_divisor: int = 1) -> None:
+        super().__init__()
+        names, modules, c_in = {}, [], 3
+        for stage, (width, num_convs) in enumerate(_STAGES, 1):
+            for conv in range(1, num_convs + 1):
+                c_out = max(width // channel_divisor, 4)
+                modules += [nn.Conv2d(c_in, c_out, 3, padding=1), nn.ReLU()]
+                names[f"relu{stage}_{conv}"], c_in = len(modules) - 1, c_out
+            modules.append(nn.MaxPool2d(2))
+        self.layers = {names[layer]: layer for layer in layers}
+        self.features = nn.Sequential(*modules[: max(self.layers) + 1])
+        self.requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Features:
+        """Images (B, 3, H, W) to the features of each layer by name."""
+        found, x = {}, images
+        for index, module in enumerate(self.features):
+            x = module(x)
+            if index in self.layers:
+                found[self.layers[index]] = x
+        return found
+
+    def initialise(self, seed: int) -> None:
+        """He-normal weights that are a function of the seed, for runs that ask for random VGG weights by name."""
+        random = torch.Generator().manual_seed(seed)
+        for module in self.features:
+            if isinstance(module, nn.Conv2d):
+                fan_in = module.in_channels * 9
+                module.weight.data = torch.randn(module.weight.shape, generator=random) * math.sqrt(2 / fan_in)
+                module.bias.data = torch.randn(module.bias.shape, generator=random) * 0.05  # type: ignore[union-attr]
+
+    def load_torchvision(self, state: Mapping[str, Tensor]) -> None:
+        """Take the convolutions that this module has from torchvision's VGG19 state dict."""
+        self.load_state_dict({key: state[key] for key in self.state_dict()})
+
+
+def imagenet_vgg19_state() -> Mapping[str, Tensor]:
+    """torchvision's ImageNet weights of VGG19, through its usual cache.
+
+    Raises:
+        ValueError: the file is not there and cannot be fetched; the message says which, from where, where to put it.
+    """
+    from torchvision.models import VGG19_Weights
+
+    weights = VGG19_Weights.IMAGENET1K_V1
+    try:
+        return weights.get_state_dict(progress=True, check_hash=True)
+    except (OSError, RuntimeError) as error:
+        name = weights.url.rsplit("/", 1)[-1]
+        raise ValueError(
+            f"VGG19 weights {name} are not in {torch.hub.get_dir()}/checkpoints and could not be fetched from "
+            f"{weights.url} ({error}): put the file there, or set objective.vgg.weights=random to train without them"
+        ) from None
+
+
+def imagenet_normalised(images: Tensor) -> Tensor:
+    """Images in [-1, 1] to ImageNet's mean and deviation."""
+    mean = torch.tensor(IMAGENET_MEAN, device=images.device).view(3, 1, 1)
+    deviation = torch.tensor(IMAGENET_STD, device=images.device).view(3, 1, 1)
+    return ((images + 1) / 2 - mean) / deviation
+
+
+def gram(features: Tensor) -> Tensor:
+    """Gram matrices (B, C, C) of features (B, C, h, w), over C * h * w; in fp32."""
+    flat = features.flatten(2)
+    with torch.autocast(flat.device.type, enabled=False):
+        flat = flat.float()
+        return flat @ flat.mT / (flat.shape[1] * flat.shape[2])
+
+
+def feature_loss(generated: Features, real: Features, layers: Sequence[str]) -> Tensor:
+    """Sum over layers of the mean L1 distance of features."""
+    return sum((F.l1_loss(generated[k].float(), real[k].float()) for k in layers), start=torch.tensor(0.0))
+
+
+def gram_loss(generated: Features, real: Features, layers: Sequence[str]) -> Tensor:
+    """Sum over layers of the mean L1 distance of Gram matrices."""
+    return sum((F.l1_loss(gram(generated[k]), gram(real[k])) for k in layers), start=torch.tensor(0.0))

@@ -1,0 +1,116 @@
+"""Discriminators with a step head: realness, and which step an image belongs to."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from config.schema import ResidualDiscriminator as ResidualConfig
+from config.schema import StyleGAN2Discriminator as StyleGAN2Config
+from models.layers import ConvLayer, DiscriminatorOutput, EqualLinear, StepHead, maybe_spectral_norm
+
+
+class ResidualBlock(nn.Module):
+    """[act,] conv 3x3, act, conv 4x4 stride 2; shortcut of average pooling and a 1x1 convolution."""
+
+    def __init__(self, c_in: int, c_out: int, first: bool) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [] if first else [nn.LeakyReLU(0.1)]
+        layers += [_conv(c_in, c_in if not first else c_out, 3, 1, 1), nn.LeakyReLU(0.1)]
+        layers += [_conv(c_in if not first else c_out, c_out, 4, 2, 1)]
+        self.model = nn.Sequential(*layers)
+        self.shortcut = nn.Sequential(nn.AvgPool2d(2), _conv(c_in, c_out, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x) + self.shortcut(x)
+
+
+class ResidualDiscriminator(nn.Module):
+    """Patch discriminator of DPTN: spectral norm everywhere, no norm layers.
+
+    Args:
+        config: widths and number of stride-2 blocks.
+        image_size: (H, W) in pixels; the step head's width follows from it.
+        num_steps: S; no step head where it is 1.
+    """
+
+    def __init__(self, config: ResidualConfig, image_size: tuple[int, int], num_steps: int) -> None:
+        super().__init__()
+        widths = [min(config.ndf * 2**level, config.img_f) for level in range(config.num_levels)]
+        self.blocks = nn.Sequential()
+        self.blocks.add_module("block0", ResidualBlock(3, widths[0], first=True))
+        for index, pair in enumerate(itertools.pairwise(widths)):
+            self.blocks.add_module(f"encoder{index}", ResidualBlock(*pair, first=False))
+        self.conv = _conv(widths[-1], 1, 1)
+        height, width = (side // 2**config.num_levels for side in image_size)
+        self.step_head = StepHead(widths[-1] * height * width, num_steps) if num_steps > 1 else None
+
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
+        """Images (B, 3, H, W) to a score map (B, 1, h, w) and step log-probabilities (B, S)."""
+        features = self.blocks(images)
+        score = self.conv(F.leaky_relu(features, 0.1)).float()
+        return DiscriminatorOutput(score, self.step_head(features) if self.step_head else None)
+
+
+class StyleGAN2Block(nn.Module):
+    """Conv 3x3 and downsampling conv 3x3, plus a downsampling 1x1 skip; the sum over sqrt(2)."""
+
+    def __init__(self, c_in: int, c_out: int) -> None:
+        super().__init__()
+        self.conv1 = ConvLayer(c_in, c_in, 3)
+        self.conv2 = ConvLayer(c_in, c_out, 3, downsample=True)
+        self.skip = ConvLayer(c_in, c_out, 1, downsample=True, activate=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.conv2(self.conv1(x)) + self.skip(x)) / math.sqrt(2)
+
+
+class StyleGAN2Discriminator(nn.Module):
+    """The discriminator of NTED: StyleGAN2's residual one, with the step head on its last features.
+
+    Args: as `ResidualDiscriminator`; `config.channels` runs from the coarsest level up.
+    """
+
+    def __init__(self, config: StyleGAN2Config, image_size: tuple[int, int], num_steps: int) -> None:
+        super().__init__()
+        widths = config.channels[::-1]
+        blocks = (StyleGAN2Block(*pair) for pair in itertools.pairwise(widths))
+        self.convs = nn.Sequential(ConvLayer(3, widths[0], 1), *blocks)
+        self.final_conv = ConvLayer(widths[-1] + 1, widths[-1], 3)
+        height, width = (side // 2 ** (len(widths) - 1) for side in image_size)
+        positions = height * width
+        self.final_linear = nn.Sequential(
+            EqualLinear(widths[-1] * positions, widths[-1], activate=True), EqualLinear(widths[-1], 1)
+        )
+        self.step_head = StepHead((widths[-1] + 1) * positions, num_steps) if num_steps > 1 else None
+
+    def forward(self, images: Tensor) -> DiscriminatorOutput:
+        """Images (B, 3, H, W) to a score (B, 1) and step log-probabilities (B, S)."""
+        features = append_minibatch_std(self.convs(images))
+        score = self.final_linear(self.final_conv(features).flatten(1)).float()
+        return DiscriminatorOutput(score, self.step_head(features) if self.step_head else None)
+
+
+def append_minibatch_std(features: Tensor) -> Tensor:
+    """Append one channel: the mean over (C, h, w) of the standard deviation within a sample's group.
+
+    Groups have 4 samples where the batch allows, else the largest divisor of the batch not over 4; sample i of B
+    belongs to group i mod (B / group). Statistics in fp32.
+
+    Args:
+        features: (B, C, h, w). Returns (B, C + 1, h, w).
+    """
+    batch, _, height, width = features.shape
+    group = next(size for size in (4, 3, 2, 1) if batch % size == 0)
+    grouped = features.float().reshape(group, batch // group, *features.shape[1:])
+    deviation = (grouped.var(dim=0, unbiased=False) + 1e-8).sqrt().mean(dim=(1, 2, 3))
+    channel = deviation.repeat(group).view(batch, 1, 1, 1).expand(batch, 1, height, width)
+    return torch.cat((features, channel.to(features.dtype)), dim=1)
+
+
+def _conv(c_in: int, c_out: int, kernel_size: int, stride: int = 1, padding: int = 0) -> nn.Module:
+    return maybe_spectral_norm(nn.Conv2d(c_in, c_out, kernel_size, stride, padding), True)

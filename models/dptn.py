@@ -1,0 +1,221 @@
+"""DPTN: dual-task Pose Transformer Network (Zhang et al., CVPR 2022), one-step and step by step."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor, nn
+
+from config.schema import DPTNGenerator as DPTNConfig
+from models.layers import GeneratorOutput, dptn_step_image, maybe_spectral_norm
+
+
+def _norm_act(channels: int) -> list[nn.Module]:
+    return [nn.InstanceNorm2d(channels, affine=True), nn.LeakyReLU(0.1)]
+
+
+class _Blocks:
+    """Makes the blocks of section 3 of the paper; convolutions are initialised with a gain of 0.02."""
+
+    def __init__(self, spectral_norm: bool, init: str) -> None:
+        self.spectral_norm = spectral_norm
+        self.initialise = nn.init.xavier_normal_ if init == "xavier" else nn.init.orthogonal_
+
+    def conv(self, c_in: int, c_out: int, kernel_size: int, stride: int = 1, padding: int = 0) -> nn.Module:
+        return self._finish(nn.Conv2d(c_in, c_out, kernel_size, stride, padding))
+
+    def up_conv(self, c_in: int, c_out: int) -> nn.Module:
+        return self._finish(nn.ConvTranspose2d(c_in, c_out, 3, stride=2, padding=1, output_padding=1))
+
+    def _finish(self, layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
+        self.initialise(layer.weight, gain=0.02)
+        return maybe_spectral_norm(layer, self.spectral_norm)
+
+    def first(self, c_in: int, c_out: int) -> nn.Module:
+        return Block(self.conv(c_in, c_out, 4, 2, 1), *_norm_act(c_out), self.conv(c_out, c_out, 3, 1, 1))
+
+    def encoder(self, c_in: int, c_out: int) -> nn.Module:
+        down = self.conv(c_in, c_out, 4, 2, 1)
+        return Block(*_norm_act(c_in), down, *_norm_act(c_out), self.conv(c_out, c_out, 3, 1, 1))
+
+    def encoders(self, c_in: int, widths: list[int]) -> nn.Sequential:
+        blocks = nn.Sequential()
+        blocks.add_module("block0", self.first(c_in, widths[0]))
+        for index, pair in enumerate(itertools.pairwise(widths)):
+            blocks.add_module(f"encoder{index}", self.encoder(*pair))
+        return blocks
+
+    def residual(self, channels: int) -> nn.Module:
+        layers = [*_norm_act(channels), self.conv(channels, channels, 3, 1, 1)]
+        layers += [*_norm_act(channels), self.conv(channels, channels, 3, 1, 1)]
+        return Block(*layers, shortcut=self.conv(channels, channels, 1))
+
+    def decoder(self, c_in: int, c_out: int) -> nn.Module:
+        hidden = min(c_in, c_out)
+        layers = [*_norm_act(c_in), self.conv(c_in, hidden, 3, 1, 1), *_norm_act(hidden), self.up_conv(hidden, c_out)]
+        return Block(*layers, shortcut=self.up_conv(c_in, c_out))
+
+    def output(self, c_in: int) -> nn.Module:
+        return Block(nn.LeakyReLU(0.1), nn.ReflectionPad2d(1), self.conv(c_in, 3, 3), nn.Tanh())
+
+
+class Block(nn.Module):
+    """Layers in a row, plus a shortcut where there is one."""
+
+    def __init__(self, *layers: nn.Module, shortcut: nn.Module | None = None) -> None:
+        super().__init__()
+        self.model = nn.Sequential(*layers)
+        self.shortcut = shortcut
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.model(x) if self.shortcut is None else self.model(x) + self.shortcut(x)
+
+
+class TokenNorm(nn.InstanceNorm1d):
+    """Instance norm of (B, tokens, C) over the tokens, affine."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(width, affine=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.mT).mT
+
+
+class FeedForward(nn.Sequential):
+    """Two linear layers of the same width."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(nn.Linear(width, width), nn.LeakyReLU(0.1), nn.Linear(width, width))
+
+
+class Attention(nn.MultiheadAttention):
+    """Multi-head attention on (B, tokens, C) that returns the features alone, through PyTorch's fused kernels."""
+
+    def __init__(self, width: int, nhead: int) -> None:
+        super().__init__(width, nhead, batch_first=True)
+
+    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(query, key, value, need_weights=False)[0]
+
+
+class ContextAugmentBlock(nn.Module):
+    """Self-attention over the self-reconstruction feature (section 3.3 of the paper)."""
+
+    def __init__(self, width: int, nhead: int) -> None:
+        super().__init__()
+        self.self_attn = Attention(width, nhead)
+        self.feed_forward = FeedForward(width)
+        self.norm1, self.norm2 = TokenNorm(width), TokenNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens (B, h*w, C) to tokens."""
+        x = self.norm1(x + self.self_attn(x, x, x))
+        return self.norm2(x + self.feed_forward(x))
+
+
+class TextureTransferBlock(nn.Module):
+    """Cross-attention from the transformation feature to the source feature, by the context (section 3.3)."""
+
+    def __init__(self, width: int, nhead: int) -> None:
+        super().__init__()
+        self.self_attn, self.cross_attn = Attention(width, nhead), Attention(width, nhead)
+        self.feed_forward = FeedForward(width)
+        self.norm1, self.norm2, self.norm3 = TokenNorm(width), TokenNorm(width), TokenNorm(width)
+
+    def forward(self, y: Tensor, context: Tensor, source: Tensor) -> Tensor:
+        """Tokens (B, h*w, C) each."""
+        y = self.norm1(y + self.self_attn(y, y, y))
+        y = self.norm2(y + self.cross_attn(y, context, source))
+        return self.norm3(y + self.feed_forward(y))
+
+
+class PoseTransformerModule(nn.Module):
+    """Correlates the two tasks: context augment blocks, then texture transfer blocks (section 3.3)."""
+
+    def __init__(self, width: int, nhead: int, num_CABs: int, num_TTBs: int) -> None:
+        super().__init__()
+        self.CABs = nn.ModuleList(ContextAugmentBlock(width, nhead) for _ in range(num_CABs))
+        self.TTBs = nn.ModuleList(TextureTransferBlock(width, nhead) for _ in range(num_TTBs))
+        self.norm = TokenNorm(width)
+
+    def forward(self, transformation: Tensor, reconstruction: Tensor, source: Tensor) -> Tensor:
+        """Features (B, C, h, w) each; returns the transformation feature with the source's texture."""
+        context, y, texture = (_tokens(x) for x in (reconstruction, transformation, source))
+        for augment in self.CABs:
+            context = augment(context)
+        for transfer in self.TTBs:
+            y = transfer(y, context, texture)
+        return self.norm(y).mT.reshape_as(transformation)
+
+
+class DPTN(nn.Module):
+    """The generator.
+
+    Args:
+        config: widths and numbers of blocks.
+        pose_channels: channels of the pose maps.
+        num_steps: S; with S = 1 it is the published generator: both branches see the source image, its pose and
+            their own pose, and there is no canvas and no step image.
+    """
+
+    def __init__(self, config: DPTNConfig, pose_channels: int, num_steps: int) -> None:
+        super().__init__()
+        self.stepwise = num_steps > 1
+        make = _Blocks(config.spectral_norm, config.init)
+        widths = [min(config.ngf * 2**level, config.img_f) for level in range(config.num_levels)]
+        content_channels = 3 + pose_channels * (1 if self.stepwise else 2)
+        self.content_encoder = make.encoders(content_channels, widths)
+        for index in range(config.num_blocks):
+            self.content_encoder.add_module(f"mblock{index}", make.residual(widths[-1]))
+        self.source_encoder = make.encoders(3, widths)
+        self.PTM = PoseTransformerModule(widths[-1], config.nhead, config.num_CABs, config.num_TTBs)
+        self.decoder = nn.Sequential()
+        for index, pair in enumerate(itertools.pairwise([*widths[::-1], widths[0]])):
+            self.decoder.add_module(f"decoder{index}", make.decoder(*pair))
+        self.decoder.add_module("outconv", make.output(widths[0]))
+
+    def forward(
+        self,
+        source_image: Tensor,
+        source_pose: Tensor,
+        target_pose: Tensor,
+        canvas: Tensor | None = None,
+        step: Tensor | None = None,
+        reconstruct: bool = False,
+    ) -> GeneratorOutput:
+        """One step.
+
+        Args:
+            source_image: (B, 3, H, W) in [-1, 1], at the level that the step sees.
+            source_pose, target_pose: (B, P, H, W) in [0, 1].
+            canvas: (B, 3, H, W), what the step starts from; None with S = 1.
+            step: (B,) LongTensor in 0..S-1; None with S = 1.
+            reconstruct: also decode the source image (training).
+        """
+        if self.stepwise:
+            assert canvas is not None and step is not None, "a step needs a canvas and its number"
+            size = (source_image.shape[2], source_image.shape[3])
+            source = source_image + dptn_step_image(step + 2, size)
+            inputs = (
+                torch.cat((source, source_pose), dim=1),
+                torch.cat((canvas + dptn_step_image(step + 1, size), target_pose), dim=1),
+            )
+        else:
+            source = source_image
+            inputs = tuple(torch.cat((source, source_pose, pose), dim=1) for pose in (source_pose, target_pose))
+        return self._dual_task(source, *inputs, reconstruct=reconstruct)
+
+    def _dual_task(self, source: Tensor, own: Tensor, other: Tensor, reconstruct: bool) -> GeneratorOutput:
+        """Both branches share the content encoder and the decoder, so each runs once on twice the batch."""
+        reconstruction, transformation = self.content_encoder(torch.cat((own, other))).chunk(2)
+        feature = self.PTM(transformation, reconstruction, self.source_encoder(source))
+        if not reconstruct:
+            return GeneratorOutput(self.decoder(feature).float())
+        target_image, source_image = self.decoder(torch.cat((feature, reconstruction))).float().chunk(2)
+        return GeneratorOutput(target_image, source_image)
+
+
+def _tokens(x: Tensor) -> Tensor:
+    """(B, C, h, w) to (B, h*w, C)."""
+    return x.flatten(2).mT

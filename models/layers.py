@@ -1,0 +1,183 @@
+"""Layers shared by the networks: StyleGAN2's equalised ones (Karras et al., CVPR 2020), spectral norm, step images."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+
+@dataclass
+class TexturePair:
+    """How one texture distribution reads the source. K textures, h x w positions.
+
+    extraction: (B, K, h*w), each row sums to 1 over the source's positions.
+    distribution: (B, K, h*w), each column sums to 1 over the textures.
+    size: (h, w).
+    """
+
+    extraction: Tensor
+    distribution: Tensor
+    size: tuple[int, int]
+
+
+@dataclass
+class GeneratorOutput:
+    """What a generator gives: the image of the next level and what its losses need.
+
+    target_image: (B, 3, H, W). source_image: (B, 3, H, W), DPTN's reconstruction, in training only.
+    textures: NTED's texture pairs, coarse to fine, two a level.
+    """
+
+    target_image: Tensor
+    source_image: Tensor | None = None
+    textures: tuple[TexturePair, ...] = ()
+
+
+@dataclass
+class DiscriminatorOutput:
+    """score: realness, any shape led by B. step_log_probs: (B, S), None where S = 1."""
+
+    score: Tensor
+    step_log_probs: Tensor | None
+
+
+class EqualConv2d(nn.Module):
+    """Convolution with weights N(0, 1), scaled at run time by 1/sqrt(fan_in)."""
+
+    def __init__(
+        self, c_in: int, c_out: int, kernel_size: int, stride: int = 1, padding: int = 0, bias: bool = True
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(c_out, c_in, kernel_size, kernel_size))
+        self.bias = nn.Parameter(torch.zeros(c_out)) if bias else None
+        self.scale = 1 / math.sqrt(c_in * kernel_size**2)
+        self.stride, self.padding = stride, padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding)
+
+
+class EqualUpConv2d(nn.Module):
+    """Transposed convolution 3x3 of stride 2 without padding: (h, w) to (2h + 1, 2w + 1); equalised, no bias."""
+
+    def __init__(self, c_in: int, c_out: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(c_out, c_in, 3, 3))
+        self.scale = 1 / math.sqrt(c_in * 9)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv_transpose2d(x, (self.weight * self.scale).transpose(0, 1), stride=2)
+
+
+class EqualLinear(nn.Module):
+    """Linear layer with weights N(0, 1), scaled at run time by 1/sqrt(fan_in); optionally activated."""
+
+    def __init__(self, c_in: int, c_out: int, activate: bool = False) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(c_out, c_in))
+        self.bias = nn.Parameter(torch.zeros(c_out))
+        self.scale, self.activate = 1 / math.sqrt(c_in), activate
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.linear(x, self.weight * self.scale, self.bias)
+        return scaled_leaky_relu(x) if self.activate else x
+
+
+def scaled_leaky_relu(x: Tensor) -> Tensor:
+    """LeakyReLU(0.2) times sqrt(2), which keeps the variance of a normal input."""
+    return F.leaky_relu(x, 0.2) * math.sqrt(2)
+
+
+class BiasActivation(nn.Module):
+    """Add a bias a channel, then `scaled_leaky_relu`."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.bias = nn.Parameter(torch.zeros(channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return scaled_leaky_relu(x + self.bias.view(-1, 1, 1))
+
+
+class Blur(nn.Module):
+    """Low-pass filter [1, 3, 3, 1] in both directions, normalised to sum `gain`; `padding` is (before, after)."""
+
+    def __init__(self, padding: tuple[int, int], gain: float = 1.0) -> None:
+        super().__init__()
+        taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
+        self.register_buffer("kernel", torch.outer(taps, taps) * (gain / 64), persistent=False)
+        self.padding = padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        before, after = self.padding
+        kernel = self.kernel.to(x.dtype).expand(x.shape[1], 1, 4, 4)
+        if before == after:
+            return F.conv2d(x, kernel, padding=before, groups=x.shape[1])
+        return F.conv2d(F.pad(x, (before, after, before, after)), kernel, groups=x.shape[1])
+
+
+class Upsample(nn.Module):
+    """Zero insertion x2 and blur: (h, w) to (2h, 2w)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        # the transposed filter over stride 2 is zero insertion and blur with padding (2, 1), in one pass
+        self.blur = Blur((0, 0), gain=4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        kernel = self.blur.kernel.to(x.dtype).expand(x.shape[1], 1, 4, 4)
+        return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
+
+
+class ConvLayer(nn.Sequential):
+    """StyleGAN2's convolution layer: [blur, stride 2] convolution, bias and activation."""
+
+    def __init__(
+        self, c_in: int, c_out: int, kernel_size: int, downsample: bool = False, activate: bool = True
+    ) -> None:
+        layers: dict[str, nn.Module] = {}
+        if downsample:
+            layers["blur"] = Blur((2, 2) if kernel_size == 3 else (1, 1))
+        stride, padding = (2, 0) if downsample else (1, kernel_size // 2)
+        layers["conv"] = EqualConv2d(c_in, c_out, kernel_size, stride, padding, bias=False)
+        if activate:
+            layers["activate"] = BiasActivation(c_out)
+        super().__init__()
+        for name, layer in layers.items():
+            self.add_module(name, layer)
+
+
+class StepHead(nn.Sequential):
+    """ACGAN's auxiliary classifier (Odena et al., ICML 2017): flattened features to log-probabilities over S steps."""
+
+    def __init__(self, num_features: int, num_steps: int) -> None:
+        super().__init__(nn.Linear(num_features, 256), nn.ReLU(), nn.Linear(256, num_steps))
+
+    def forward(self, features: Tensor) -> Tensor:
+        return F.log_softmax(super().forward(features.flatten(1)).float(), dim=1)
+
+
+def maybe_spectral_norm(module: nn.Module, enabled: bool) -> nn.Module:
+    """The module, its weight divided by its largest singular value (one power iteration a training step)."""
+    return spectral_norm(module) if enabled else module
+
+
+def nted_step_image(step: Tensor, size: tuple[int, int]) -> Tensor:
+    """The step number (B,) as (B, 1, H, W): cos then sin of k * exp(-ln(1000) i / (L/2)), L = H*W (NTED form)."""
+    half = size[0] * size[1] // 2
+    frequency = torch.exp(torch.arange(half, device=step.device) * (-math.log(1000) / half))
+    angle = step[:, None].float() * frequency
+    return torch.cat((angle.cos(), angle.sin()), dim=1).view(-1, 1, *size)
+
+
+def dptn_step_image(row: Tensor, size: tuple[int, int]) -> Tensor:
+    """The number (B,) as (B, 1, H, W): sin and cos of t * exp(-ln(10000) 2i / L) by turns, L = H*W (DPTN form)."""
+    length = size[0] * size[1]
+    frequency = torch.exp(torch.arange(0, length, 2, device=row.device) * (-math.log(10000) / length))
+    angle = row[:, None].float() * frequency
+    return torch.stack((angle.sin(), angle.cos()), dim=2).view(-1, 1, *size)

@@ -1,0 +1,200 @@
+"""NTED: neural texture extraction and distribution (Ren et al., CVPR 2022), one-step and step by step."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from config.schema import NTEDGenerator as NTEDConfig
+from models.layers import (
+    BiasActivation,
+    Blur,
+    ConvLayer,
+    EqualConv2d,
+    EqualUpConv2d,
+    GeneratorOutput,
+    TexturePair,
+    Upsample,
+    nted_step_image,
+)
+
+Texture = tuple[Tensor, Tensor]  # values (B, C, K), extraction (B, K, h*w)
+
+
+class TextureExtraction(nn.Module):
+    """K semantic filters, each gathering one texture from the whole feature map (section 3.2 of the paper)."""
+
+    def __init__(self, channels: int, num_textures: int, kernel_size: int) -> None:
+        super().__init__()
+        padding = kernel_size // 2
+        self.semantic_filter = EqualConv2d(channels, num_textures, kernel_size, padding=padding, bias=False)
+        self.value_conv = EqualConv2d(channels, channels, kernel_size, padding=padding)
+
+    def forward(self, x: Tensor) -> Texture:
+        """Source feature (B, C, h, w) to textures (B, C, K) and where each was read (B, K, h*w)."""
+        extraction = self.semantic_filter(_normalise(x)).flatten(2).softmax(dim=2)
+        values = self.value_conv(x).flatten(2)
+        return values @ extraction.mT.to(values.dtype), extraction
+
+
+class TextureDistribution(nn.Module):
+    """Give every position its mix of the K textures (section 3.3)."""
+
+    def __init__(self, channels: int, num_textures: int, kernel_size: int) -> None:
+        super().__init__()
+        self.semantic_filter = EqualConv2d(channels, num_textures, kernel_size, padding=kernel_size // 2)
+
+    def forward(self, x: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Feature (B, C, h, w) and textures (B, C, K) to the filled feature and the weights (B, K, h*w)."""
+        distribution = self.semantic_filter(x).flatten(2).softmax(dim=1)
+        filled = (values @ distribution.to(values.dtype)).view_as(x)
+        return (x + filled) / math.sqrt(2), distribution
+
+
+class Encoder(nn.Module):
+    """A 1x1 layer and downsampling layers to the coarsest level; `channels` runs from the coarsest up."""
+
+    def __init__(self, c_in: int, channels: tuple[int, ...]) -> None:
+        super().__init__()
+        widths = channels[::-1]
+        self.first = ConvLayer(c_in, widths[0], 1)
+        self.convs = nn.ModuleList(ConvLayer(*pair, 3, downsample=True) for pair in itertools.pairwise(widths))
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Image (B, c_in, H, W) to the features of every level but the finest, from the finest down."""
+        x, features = self.first(x), []
+        for conv in self.convs:
+            x = conv(x)
+            features.append(x)
+        return features
+
+
+class RenderLayer(nn.Module):
+    """[Upsampling] conv 3x3, texture distribution where the level has textures, activation."""
+
+    def __init__(self, c_in: int, c_out: int, num_textures: int, kernel_size: int, upsample: bool) -> None:
+        super().__init__()
+        self.conv = EqualUpConv2d(c_in, c_out) if upsample else EqualConv2d(c_in, c_out, 3, padding=1, bias=False)
+        self.blur = Blur((1, 1), gain=4) if upsample else nn.Identity()
+        self.distribution = TextureDistribution(c_out, num_textures, kernel_size) if num_textures else None
+        self.activate = BiasActivation(c_out)
+
+    def forward(self, x: Tensor, texture: Texture | None) -> tuple[Tensor, TexturePair | None]:
+        x, pair = self.blur(self.conv(x)), None
+        if self.distribution is not None and texture is not None:
+            values, extraction = texture
+            size = (x.shape[2], x.shape[3])
+            x, distribution = self.distribution(x, values)
+            pair = TexturePair(extraction, distribution, size)
+        return self.activate(x), pair
+
+
+class RenderLevel(nn.Module):
+    """Two layers, the first upsampling, and a convolution to RGB that refines the image of the level before."""
+
+    def __init__(self, c_in: int, c_out: int, num_textures: int, kernel_size: int, upsample: bool) -> None:
+        super().__init__()
+        self.conv0 = RenderLayer(c_in, c_out, num_textures, kernel_size, upsample)
+        self.conv1 = RenderLayer(c_out, c_out, num_textures, kernel_size, upsample=False)
+        self.to_rgb = EqualConv2d(c_out, 3, 3, padding=1)
+        self.upsample = Upsample() if upsample else None
+
+    def forward(
+        self, x: Tensor, rgb: Tensor | None, textures: tuple[Texture, Texture] | None
+    ) -> tuple[Tensor, Tensor, list[TexturePair]]:
+        first, second = textures or (None, None)
+        # the published pairing: the second extraction feeds the first layer
+        x, pair0 = self.conv0(x, second)
+        x, pair1 = self.conv1(x, first)
+        image = self.to_rgb(x)
+        if self.upsample is not None and rgb is not None:
+            image = image + self.upsample(rgb)
+        return x, image, [pair for pair in (pair0, pair1) if pair is not None]
+
+
+class NTED(nn.Module):
+    """The generator.
+
+    Args:
+        config: channels, textures and kernels of each level.
+        pose_channels: channels of the pose maps.
+        num_steps: S; with S = 1 it is the published generator, with no canvas and no step image.
+    """
+
+    def __init__(self, config: NTEDConfig, pose_channels: int, num_steps: int) -> None:
+        super().__init__()
+        self.stepwise = num_steps > 1
+        levels = list(zip(config.channels, config.num_textures, config.kernel_sizes, strict=True))
+        self.reference_encoder = Encoder(3, config.channels)
+        self.extractions = nn.ModuleList(
+            nn.ModuleList(TextureExtraction(*level) for _ in range(2)) if level[1] else nn.ModuleList()
+            for level in levels[-2::-1]
+        )
+        self.skeleton_encoder = Encoder(pose_channels + (3 if self.stepwise else 0), config.channels)
+        inputs = (config.channels[0], *config.channels)
+        self.renderer = nn.ModuleList(
+            RenderLevel(c_in, *level, upsample=index > 0)
+            for index, (c_in, level) in enumerate(zip(inputs, levels, strict=False))
+        )
+
+    def extract(self, source_image: Tensor, step: Tensor | None) -> list[tuple[Texture, Texture] | None]:
+        """The two textures of each level, from the coarsest up, of source images (B, 3, H, W) at steps (B,)."""
+        source = self._with_step(source_image, step)
+        textures: list[tuple[Texture, Texture] | None] = [None]  # the finest level has none
+        for operations, feature in zip(self.extractions, self.reference_encoder(source), strict=True):
+            textures.append((operations[0](feature), operations[1](feature)) if len(operations) else None)
+        return textures[::-1]
+
+    def render(
+        self,
+        textures: list[tuple[Texture, Texture] | None],
+        target_pose: Tensor,
+        canvas: Tensor | None,
+        step: Tensor | None,
+    ) -> GeneratorOutput:
+        """Draw textures in poses (B, P, H, W), over canvases (B, 3, H, W)."""
+        if self.stepwise:
+            assert canvas is not None, "a step needs a canvas"
+            target_pose = torch.cat((self._with_step(canvas, step), target_pose), dim=1)
+        x, rgb, pairs = self.skeleton_encoder(target_pose)[-1], None, []
+        for level, texture in zip(self.renderer, textures, strict=True):
+            x, rgb, level_pairs = level(x, rgb, texture)
+            pairs += level_pairs
+        assert rgb is not None
+        return GeneratorOutput(rgb.float(), textures=tuple(pairs))
+
+    def forward(
+        self,
+        source_image: Tensor,
+        source_pose: Tensor | None,
+        target_pose: Tensor,
+        canvas: Tensor | None = None,
+        step: Tensor | None = None,
+        reconstruct: bool = False,
+    ) -> GeneratorOutput:
+        """One step.
+
+        Args:
+            source_image: (B, 3, H, W) in [-1, 1]. source_pose: not used by this generator.
+            target_pose: (B, P, H, W) in [0, 1].
+            canvas: (B, 3, H, W), what the step starts from; None with S = 1.
+            step: (B,) LongTensor in 0..S-1; None with S = 1.
+            reconstruct: not used by this generator.
+        """
+        return self.render(self.extract(source_image, step), target_pose, canvas, step)
+
+    def _with_step(self, image: Tensor, step: Tensor | None) -> Tensor:
+        if not self.stepwise:
+            return image
+        assert step is not None, "a step needs its number"
+        return image + nted_step_image(step, (image.shape[2], image.shape[3]))
+
+
+def _normalise(x: Tensor) -> Tensor:
+    """Subtract the channel mean and divide by the channel L2 norm, at every position, in fp32."""
+    centred = x.float() - x.float().mean(dim=1, keepdim=True)
+    return F.normalize(centred, dim=1, eps=1e-8).to(x.dtype)

@@ -1,0 +1,204 @@
+"""Phases: a phase's forward runs everything from a batch to the loss of one network and its named terms.
+
+`DistributedDataParallel` wraps the phase, so several calls of a network before one backward are safe and gradients
+overlap with communication. A phase registers only the network that it trains; the other one is frozen meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from config.schema import Objective as ObjectiveConfig
+from config.schema import RolloutConfig
+from losses.adversarial import discriminator_loss, generator_loss, gradient_penalty, r1_penalty, step_loss
+from models.layers import TexturePair
+from models.rollout import Pair, rollout, training_canvas
+from models.schedules import Schedule
+
+Batch = dict[str, Tensor]
+Terms = dict[str, Tensor]
+
+
+@dataclass
+class Window:
+    """A training rollout: N = steps x directions x pairs samples, step by step.
+
+    generated, target: (N, 3, H, W), the image of each step and what it aims at. step: (N,) its label.
+    source, source_view: (N, 3, H, W), the clean source and what the step saw of it.
+    reconstructed: (N, 3, H, W) or None, DPTN's source. source_face, target_face: (N, 4).
+    textures: NTED's pairs, each over N. uniform: (N,) random numbers in [0, 1], one a pair and direction.
+    """
+
+    generated: Tensor
+    target: Tensor
+    step: Tensor
+    source: Tensor
+    source_view: Tensor
+    reconstructed: Tensor | None
+    source_face: Tensor
+    target_face: Tensor
+    textures: tuple[TexturePair, ...]
+    uniform: Tensor
+
+    def images_only(self) -> Window:
+        """What the discriminator's phases need, cut from the graph."""
+        kept = {**self.__dict__, "generated": self.generated.detach(), "reconstructed": None, "textures": ()}
+        return Window(**kept)
+
+
+class Roll(nn.Module):
+    """Runs a generator over a window of steps of the schedule."""
+
+    def __init__(self, generator: nn.Module, schedule: Schedule, config: RolloutConfig, reconstruct: bool) -> None:
+        super().__init__()
+        self.generator, self.schedule, self.config, self.reconstruct = generator, schedule, config, reconstruct
+        self.window = config.window or schedule.num_steps
+
+    def forward(self, batch: Batch) -> Window:
+        """A batch as `data.loader.to_device` gives it, to the window of all its samples."""
+        both = self.config.bidirectional
+        source, target, source_pose, target_pose, source_face, target_face = both_directions(batch, both)
+        noise, start = (_by_direction(batch[key], both) for key in ("noise", "start"))
+        first_step = (start * (self.schedule.num_steps - self.window + 1)).long()
+        return self.run((source, target), Pair(source, source_pose, target_pose), (source_face, target_face), noise, first_step)
+
+    def run(
+        self,
+        images: tuple[Tensor, Tensor],
+        pair: Pair,
+        faces: tuple[Tensor, Tensor],
+        noise: Tensor,
+        first_step: Tensor,
+    ) -> Window:
+        """The window from given first steps (B,) and noise (B, 3, H, W); images are (source, target)."""
+        source, target = images
+        canvas = training_canvas(self.schedule, source, target, noise, first_step)
+        degrade_source = self.config.degrade_source
+        steps, outputs = zip(
+            *rollout(
+                self.generator, self.schedule, pair, canvas, first_step, self.window, degrade_source, self.reconstruct
+            ),
+            strict=True,
+        )
+        step, repeats = torch.cat(steps), len(steps)
+        source = source.repeat(repeats, 1, 1, 1)
+        reconstructed = [output.source_image for output in outputs if output.source_image is not None]
+        return Window(
+            generated=torch.cat([output.target_image for output in outputs]),
+            target=self.schedule.degrade(target.repeat(repeats, 1, 1, 1), step + 1),
+            step=step,
+            source=source,
+            source_view=self.schedule.degrade(source, step + 1) if degrade_source else source,
+            reconstructed=torch.cat(reconstructed) if reconstructed else None,
+            source_face=faces[0].repeat(repeats, 1),
+            target_face=faces[1].repeat(repeats, 1),
+            textures=tuple(_join(pairs) for pairs in zip(*(output.textures for output in outputs), strict=True)),
+            uniform=torch.special.ndtr(noise[:, 0, 0, 0]).repeat(repeats),
+        )
+
+
+class GeneratorPhase(nn.Module):
+    """Rollout, image losses of the objective, adversarial and step losses."""
+
+    def __init__(self, roll: Roll, discriminator: nn.Module, image_terms: nn.Module, config: ObjectiveConfig) -> None:
+        super().__init__()
+        self.roll, self.image_terms, self.config = roll, image_terms, config
+        self._discriminator = (discriminator,)  # in a tuple: not a part of this phase's parameters
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Terms, Window]:
+        """The loss, its weighted terms (cut from the graph) and the window for the discriminator's phases."""
+        window = self.roll(batch)
+        terms = self.terms(window)
+        loss = torch.stack(list(terms.values())).sum()
+        return loss, _detached(terms), window.images_only()
+
+    def terms(self, window: Window) -> Terms:
+        """Every weighted term of the generator's loss, by name."""
+        terms: Terms = self.image_terms(window)
+        (discriminator,) = self._discriminator
+        with frozen(discriminator):
+            verdict = discriminator(window.generated)
+        terms["gan"] = self.config.gan * generator_loss(self.config.gan_mode, verdict.score)
+        if verdict.step_log_probs is not None and self.config.step:
+            terms["step"] = self.config.step * step_loss(verdict.step_log_probs, window.step)
+        return terms
+
+
+class DiscriminatorPhase(nn.Module):
+    """Real against generated, and which step each belongs to."""
+
+    def __init__(self, discriminator: nn.Module, config: ObjectiveConfig) -> None:
+        super().__init__()
+        self.discriminator, self.config = discriminator, config
+
+    def forward(self, window: Window) -> tuple[Tensor, Terms]:
+        """The loss and its terms (cut from the graph) on the generator's own fakes."""
+        terms: Terms = {}
+        for kind, images in (("fake", window.generated.detach()), ("real", window.target)):
+            verdict = self.discriminator(images)
+            terms[f"d_{kind}"] = discriminator_loss(self.config.gan_mode, verdict.score, real=kind == "real")
+            if verdict.step_log_probs is not None:
+                terms[f"d_{kind}_step"] = step_loss(verdict.step_log_probs, window.step)
+        if self.config.gradient_penalty:
+            penalty = gradient_penalty(self._score, window.target, window.generated, window.uniform)
+            terms["gradient_penalty"] = self.config.gradient_penalty * penalty
+        return torch.stack(list(terms.values())).sum(), _detached(terms)
+
+    def _score(self, images: Tensor) -> Tensor:
+        return self.discriminator(images).score
+
+
+class R1Phase(nn.Module):
+    """R1 on the real images, every `r1_interval` steps and so multiplied by it; always in fp32."""
+
+    def __init__(self, discriminator: nn.Module, config: ObjectiveConfig) -> None:
+        super().__init__()
+        self.discriminator, self.config = discriminator, config
+
+    def forward(self, window: Window) -> tuple[Tensor, Terms]:
+        """The loss, and the raw penalty as its term."""
+        with torch.autocast(window.target.device.type, enabled=False):
+            images = window.target.float().detach().requires_grad_()
+            verdict = self.discriminator(images)
+            step_log_probs = verdict.step_log_probs if self.config.r1_step else None
+            penalty = r1_penalty(images, verdict.score, step_log_probs)
+        return penalty * (self.config.r1_gamma / 2 * self.config.r1_interval), {"r1": penalty.detach()}
+
+
+@contextmanager
+def frozen(module: nn.Module) -> Iterator[None]:
+    """No gradients for a module's parameters in the graph that is recorded inside."""
+    module.requires_grad_(False)
+    try:
+        yield
+    finally:
+        module.requires_grad_(True)
+
+
+def both_directions(batch: Batch, both: bool) -> tuple[Tensor, ...]:
+    """source, target, source pose, target pose, source face, target face; with `both` the reverse pairs follow."""
+    names = ("source_image", "target_image", "source_pose", "target_pose", "source_face", "target_face")
+    forward = [batch[name] for name in names]
+    if not both:
+        return tuple(forward)
+    reverse = [forward[index ^ 1] for index in range(len(names))]
+    return tuple(torch.cat(parts) for parts in zip(forward, reverse, strict=True))
+
+
+def _by_direction(values: Tensor, both: bool) -> Tensor:
+    """(B, D, ...) to all pairs of the first direction, then all of the second."""
+    return values.transpose(0, 1).flatten(0, 1) if both else values[:, 0]
+
+
+def _join(pairs: tuple[TexturePair, ...]) -> TexturePair:
+    extraction = torch.cat([pair.extraction for pair in pairs])
+    return TexturePair(extraction, torch.cat([pair.distribution for pair in pairs]), pairs[0].size)
+
+
+def _detached(terms: Terms) -> Terms:
+    return {name: term.detach() for name, term in terms.items()}
