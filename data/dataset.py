@@ -1,0 +1,184 @@
+"""Pairs of images with poses, every random choice a function of (seed, epoch, index)."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from data.draws import Draw
+from data.noise import noise_key
+from data.openpose import DEEPFASHION_FRAME, Frame, pose_file, read_keypoints
+from data.pairs import PairLine, read_pairs, store_key
+from data.pose import POSE_FORMS, Size, face_box, to_image_frame
+from data.store import ImageStore, store_path
+
+_LOG = logging.getLogger(__name__)
+Sample = dict[str, Tensor]
+
+
+class View(NamedTuple):
+    """A scaled and cropped view of an image: scale to `scale_size` (H', W'), then cut `crop` (x, y, w, h)."""
+
+    scale_size: Size
+    crop: tuple[int, int, int, int]
+
+
+class PairDataset(Dataset[Sample]):
+    """Pairs of a split.
+
+    A sample holds `source_image, target_image` (3, H, W) uint8 RGB; `source_pose, target_pose` as
+    `PoseForm.encode` gives them; `source_face, target_face` (4,) float32; `noise_key` (D,) int64; `start` (D,)
+    float32 in [0, 1), 0 first in a sample that is first of its batch; `index` int64. `loader.to_device` finishes it.
+
+    Training draws one source of the line, and a scale in [1, augment_scale] and a crop for each image; testing
+    takes the first source as it is.
+
+    Args:
+        root: folder with `{H}-{W}` stores, `{split}_pairs.txt`, and `pose/` unless the store holds keypoints.
+        split: `train` or `test`.
+        image_size: (H, W).
+        pose: a key of `POSE_FORMS`.
+        augment_scale: 1 for no augmentation.
+        num_directions: D; 2 if a batch trains both ways.
+        seed: of all random choices.
+
+    Raises:
+        ValueError: a missing or malformed pairs file, a missing store, images that it lacks, no keypoints.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        split: str,
+        image_size: Size,
+        pose: str,
+        *,
+        augment_scale: float = 1.0,
+        num_directions: int = 1,
+        seed: int = 0,
+    ) -> None:
+        self.root, self.split, self.image_size = Path(root), split, (int(image_size[0]), int(image_size[1]))
+        self.pose_form = POSE_FORMS[pose]
+        self.augment_scale = augment_scale if split == "train" else 1.0
+        self.num_directions, self.seed = num_directions, seed
+        self.store = ImageStore(store_path(root, self.image_size), self.image_size)
+        pairs_file = self.root / f"{split}_pairs.txt"
+        self.table = PairTable.from_lines(read_pairs(pairs_file))
+        self._check_images(pairs_file)
+        self.frame = self._choose_keypoints()
+
+    def __len__(self) -> int:
+        return len(self.table.targets)
+
+    def names(self, index: int) -> tuple[str, str]:
+        """Store keys of the (first) source and the target of line `index`."""
+        sources = self.table.sources(index)
+        return self.table.name(sources[0]), self.table.name(self.table.targets[index])
+
+    def __getitem__(self, draw: Draw | int) -> Sample:
+        draw = draw if isinstance(draw, Draw) else Draw(0, draw)
+        rng = np.random.default_rng([self.seed, draw.epoch, draw.index, int(self.split == "test")])
+        sources = self.table.sources(draw.index)
+        source = sources[rng.integers(len(sources)) if self.split == "train" else 0]
+        sample = self._view(self.table.name(source), "source", rng)
+        sample |= self._view(self.table.name(self.table.targets[draw.index]), "target", rng)
+        start = rng.random(self.num_directions, dtype=np.float32)
+        start[0] *= not draw.is_first
+        keys = [noise_key(self.seed, draw.epoch, draw.index, direction) for direction in range(self.num_directions)]
+        return sample | {
+            "start": torch.from_numpy(start),
+            "noise_key": torch.tensor(keys),
+            "index": torch.tensor(draw.index),
+        }
+
+    def _view(self, key: str, role: str, rng: np.random.Generator) -> Sample:
+        """One image of the pair, with pose and face box, under the names of its role."""
+        image, keypoints = self.store.read(key), self.keypoints(key)
+        view = draw_view(self.image_size, self.augment_scale, rng) if self.augment_scale > 1 else None
+        scale_size, crop = view or (None, None)
+        joints = to_image_frame(keypoints, self.image_size, scale_size, crop, self.frame)
+        return {
+            f"{role}_image": torch.from_numpy(np.ascontiguousarray(apply_view(image, view).transpose(2, 0, 1))),
+            f"{role}_pose": torch.from_numpy(self.pose_form.encode(joints, self.image_size)),
+            f"{role}_face": torch.from_numpy(face_box(joints)),
+        }
+
+    def keypoints(self, key: str) -> np.ndarray:
+        """(18, 2) keypoints of an image, in `frame`, from the store if it holds any, else from `pose/`."""
+        if self._keypoints_in_store:
+            return self.store.read_keypoints(key)
+        return read_keypoints(pose_file(self.root, key))
+
+    def _check_images(self, pairs_file: Path) -> None:
+        present = set(self.store.keys())
+        missing = [key for key in self.table.all_names() if key not in present]
+        if missing:
+            raise ValueError(
+                f"store {self.store.path} lacks {len(missing)} of the images in {pairs_file}, the first: {missing[0]}; "
+                "run python -m scripts.prepare_data on the folder that has them"
+            )
+
+    def _choose_keypoints(self) -> Frame:
+        meta = self.store.meta
+        self._keypoints_in_store = bool(meta and meta.frame)
+        if not self._keypoints_in_store and not (self.root / "pose").is_dir():
+            raise ValueError(f"store {self.store.path} holds no keypoints and there is no folder {self.root / 'pose'}")
+        origin = "the store" if self._keypoints_in_store else self.root / "pose"
+        _LOG.info("%s: %d lines, keypoints from %s", self.split, len(self), origin)
+        return meta.frame if meta and meta.frame else DEEPFASHION_FRAME
+
+
+class PairTable(NamedTuple):
+    """Pair lines as arrays: unlike lists of strings, loader processes share them and never copy them by counting."""
+
+    keys: np.ndarray
+    targets: np.ndarray
+    flat_sources: np.ndarray
+    offsets: np.ndarray
+
+    @classmethod
+    def from_lines(cls, lines: list[PairLine]) -> PairTable:
+        """Names become store keys, held once."""
+        number: dict[str, int] = {}
+        targets = [number.setdefault(store_key(line.target), len(number)) for line in lines]
+        sources = [number.setdefault(store_key(name), len(number)) for line in lines for name in line.sources]
+        offsets = np.cumsum([0, *(len(line.sources) for line in lines)])
+        keys = np.array([key.encode() for key in number])
+        return cls(keys, np.array(targets, np.int32), np.array(sources, np.int32), offsets)
+
+    def name(self, number: int) -> str:
+        """A store key."""
+        return self.keys[number].decode()
+
+    def all_names(self) -> list[str]:
+        """Every store key."""
+        return [key.decode() for key in self.keys]
+
+    def sources(self, index: int) -> np.ndarray:
+        """Numbers of the sources of a line."""
+        return self.flat_sources[self.offsets[index] : self.offsets[index + 1]]
+
+
+def draw_view(size: Size, augment_scale: float, rng: np.random.Generator) -> View:
+    """A scale drawn uniformly from [1, augment_scale] and a place for an (H, W) crop."""
+    scale = rng.uniform(1, augment_scale)
+    height, width = int(size[0] * scale), int(size[1] * scale)
+    x, y = int(rng.integers(width - size[1] + 1)), int(rng.integers(height - size[0] + 1))
+    return View((height, width), (x, y, size[1], size[0]))
+
+
+def apply_view(image: np.ndarray, view: View | None) -> np.ndarray:
+    """Scale an (H, W, 3) image bilinearly and crop it."""
+    if view is None:
+        return image
+    (height, width), (x, y, crop_width, crop_height) = view
+    if (height, width) != image.shape[:2]:
+        image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+    return image[y : y + crop_height, x : x + crop_width]

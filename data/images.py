@@ -1,0 +1,53 @@
+"""Image files of any kind to 8-bit RGB."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+# a 100-megapixel photograph; a bomb of a few kilobytes can claim far more
+MAX_PIXELS = 100_000_000
+
+
+def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """Read an image file as 8-bit RGB, upright by its EXIF tag, transparency on white, 16 bits scaled to 8.
+
+    Raises:
+        ValueError: missing, empty, not an image, damaged, or more than `max_pixels`; names the file.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"image {path} does not exist")
+    if path.stat().st_size == 0:
+        raise ValueError(f"image {path} is empty (0 bytes); copy it anew")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(path) as image:
+                if image.width * image.height > max_pixels:
+                    raise ValueError(f"image {path} claims {image.size}, over {max_pixels} pixels; shrink it")
+                image.load()
+                return _to_rgb(ImageOps.exif_transpose(image))
+    except (UnidentifiedImageError, OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ValueError(f"image {path} is damaged or no image ({' '.join(str(error).split())})") from None
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode.startswith(("I", "F")):
+        return Image.fromarray(_to_8_bits(np.asarray(image))).convert("RGB")
+    if "A" in image.getbands() or "a" in image.getbands() or "transparency" in image.info:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("RGB")
+
+
+def _to_8_bits(values: np.ndarray) -> np.ndarray:
+    """16-bit grey by its high byte; floats are taken as 0..1, or as 0..255 where they exceed 1."""
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values)
+        return np.clip(np.rint(values * (255 if values.max(initial=0) <= 1 else 1)), 0, 255).astype(np.uint8)
+    return (np.clip(values, 0, 65535) >> 8).astype(np.uint8)

@@ -1,0 +1,106 @@
+"""Batches: loader processes, their errors, and the last steps on the device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import cv2
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
+
+from data.dataset import PairDataset, Sample
+from data.draws import Draw
+from data.noise import normal_noise
+from data.pose import pose_maps
+
+Batch = dict[str, Tensor]
+
+
+class Batches:
+    """Iterable of batches over loader processes; bad input met by a process is raised here as one plain ValueError."""
+
+    def __init__(self, dataset: PairDataset, batches: Any, num_workers: int, pin_memory: bool) -> None:
+        self._loader: DataLoader = DataLoader(
+            _Guarded(dataset),
+            batch_sampler=batches,
+            collate_fn=_collate,
+            num_workers=num_workers,
+            pin_memory=pin_memory,
+            worker_init_fn=_start_worker,
+            prefetch_factor=4 if num_workers else None,
+        )
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        for batch in self._loader:
+            if isinstance(batch, _BadInput):
+                raise ValueError(batch.message)
+            yield batch
+
+
+def train_loader(dataset: PairDataset, sampler: Sampler[list[Draw]], num_workers: int, pin_memory: bool) -> Batches:
+    """Batches of the lists of draws that a `StepSampler` yields."""
+    return Batches(dataset, sampler, num_workers, pin_memory)
+
+
+def test_loader(
+    dataset: PairDataset,
+    batch_size: int,
+    num_workers: int,
+    rank: int = 0,
+    world_size: int = 1,
+    indices: Sequence[int] | None = None,
+) -> Batches:
+    """Batches of a process's share: every `world_size`-th of `indices` (default: all), from the `rank`-th on."""
+    mine = list(range(len(dataset)) if indices is None else indices)[rank::world_size]
+    batches = [[Draw(0, index) for index in mine[i : i + batch_size]] for i in range(0, len(mine), batch_size)]
+    return Batches(dataset, batches, num_workers, pin_memory=torch.cuda.is_available())
+
+
+def to_device(batch: Batch, device: torch.device | str) -> Batch:
+    """Move a batch and finish it there.
+
+    Returns:
+        the batch with images float32 in [-1, 1]; poses (B, P, H, W) float32 in [0, 1]; `noise` (B, D, 3, H, W)
+        standard normal, drawn from `noise_key`; the rest as it was.
+    """
+    batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+    height, width = batch["target_image"].shape[-2:]
+    for role in ("source", "target"):
+        batch[f"{role}_image"] = batch[f"{role}_image"].float() / 127.5 - 1
+        batch[f"{role}_pose"] = pose_maps(batch[f"{role}_pose"], (height, width))
+    batch["noise"] = normal_noise(batch["noise_key"], (3, height, width))
+    return batch
+
+
+class _BadInput(NamedTuple):
+    message: str
+
+
+class _Guarded(Dataset):
+    """Hands bad input over as a value: an exception from a loader process would arrive as pages of traceback."""
+
+    def __init__(self, dataset: PairDataset) -> None:
+        self.dataset = dataset
+
+    def __getitems__(self, draws: list[Draw]) -> list[Sample] | _BadInput:
+        try:
+            return [self.dataset[draw] for draw in draws]
+        except (ValueError, OSError) as error:
+            return _BadInput(str(error))
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+
+def _collate(samples: list[Sample] | _BadInput) -> Batch | _BadInput:
+    return samples if isinstance(samples, _BadInput) else default_collate(samples)
+
+
+def _start_worker(worker: int) -> None:
+    """One thread each: the processes are the parallelism."""
+    cv2.setNumThreads(1)

@@ -1,0 +1,60 @@
+"""Gaussian noise as a function of keys, the same on every device and for every batch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+_GOLDEN = 0x9E3779B97F4A7C15
+
+
+def noise_key(*counters: int) -> int:
+    """A 64-bit key (signed) for counters such as (seed, epoch, index, direction)."""
+    key = 0
+    for counter in counters:
+        key = int(_mix(torch.tensor(_signed(key + counter + 1))))
+    return key
+
+
+def normal_noise(keys: Tensor, shape: Sequence[int]) -> Tensor:
+    """Standard normal noise that depends on each key alone.
+
+    A counter-based generator (SplitMix64 of Steele et al., OOPSLA 2014, on key + position) and Box-Muller: unlike
+    `torch.randn` it needs no state, gives the GPU the CPU's numbers up to rounding, and never crosses the bus.
+
+    Args:
+        keys: int64, any shape, on the device that the noise should be on.
+        shape: of the noise of one key.
+
+    Returns:
+        (*keys.shape, *shape) float32.
+    """
+    count = math.prod(shape)
+    half = (count + 1) // 2
+    position = torch.arange(1, half + 1, device=keys.device) * _signed(_GOLDEN)
+    bits = _mix(keys.unsqueeze(-1) + position)
+    # 24 bits are what a float32 holds; the half keeps the logarithm's argument above 0
+    high = ((bits >> 40) & 0xFFFFFF).float().add_(0.5).mul_(2.0**-24)
+    low = ((bits >> 8) & 0xFFFFFF).float().mul_(2 * math.pi * 2.0**-24)
+    radius = high.log_().mul_(-2).sqrt_()
+    pair = torch.cat([radius * low.cos(), radius * low.sin()], dim=-1)
+    return pair[..., :count].reshape(*keys.shape, *shape)
+
+
+def _mix(bits: Tensor) -> Tensor:
+    """SplitMix64's finaliser on int64 (products wrap around; shifts are made logical)."""
+    bits = (bits ^ _shift(bits, 30)) * _signed(0xBF58476D1CE4E5B9)
+    bits = (bits ^ _shift(bits, 27)) * _signed(0x94D049BB133111EB)
+    return bits ^ _shift(bits, 31)
+
+
+def _shift(bits: Tensor, count: int) -> Tensor:
+    return (bits >> count) & ((1 << (64 - count)) - 1)
+
+
+def _signed(value: int) -> int:
+    value &= (1 << 64) - 1
+    return value - (1 << 64) if value >> 63 else value

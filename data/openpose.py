@@ -1,0 +1,98 @@
+"""OpenPose-18: the joints, what is drawn between them, and keypoint files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+JOINTS = (
+    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
+    "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye",
+    "right_ear", "left_ear",
+)  # fmt: skip
+NUM_JOINTS = len(JOINTS)
+RIGHT_EYE, LEFT_EYE = 14, 15
+
+# NTED's drawing: 17 limbs and a colour (RGB) for each joint; limb i has the colour of joint i.
+SKELETON_LIMBS = (
+    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10),
+    (1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
+)  # fmt: skip
+COLOURS = (
+    (0, 0, 255), (0, 85, 255), (0, 170, 255), (0, 255, 255), (0, 255, 170), (0, 255, 85), (0, 255, 0), (85, 255, 0),
+    (170, 255, 0), (255, 255, 0), (255, 170, 0), (255, 85, 0), (255, 0, 0), (255, 0, 85), (255, 0, 170),
+    (255, 0, 255), (170, 0, 255), (85, 0, 255),
+)  # fmt: skip
+# The step form of DPTN: 23 limb heatmaps.
+HEATMAP_LIMBS = (
+    (0, 16), (0, 14), (0, 15), (0, 17), (16, 17), (0, 1), (2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12),
+    (12, 13), (1, 2), (2, 8), (8, 11), (11, 5), (5, 1), (2, 11), (1, 8), (1, 11), (5, 8),
+)  # fmt: skip
+
+MISSING = -1.0
+_LARGEST = 1e5
+
+
+class Frame(NamedTuple):
+    """The coordinates of keypoint files: an image of `height` x `width` whose left edge is at x = `left`."""
+
+    height: int
+    width: int
+    left: float
+
+
+# DeepFashion's files mean the 256x256 low-resolution image, which has a 40-pixel white border left and right.
+DEEPFASHION_FRAME = Frame(256, 176, 40)
+MARKET_FRAME = Frame(128, 64, 0)
+
+
+def read_keypoints(path: str | Path) -> np.ndarray:
+    """Read a keypoint file: 18 rows `x y`, -1 where missing.
+
+    Returns:
+        (18, 2) float64 in the file's frame, NaN where missing. The mask is taken here, before any shift: a real
+        joint may have a negative x once the border is off.
+
+    Raises:
+        ValueError: no such file, not 18 rows, or a value that is no reasonable number; names file and line.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ValueError(f"keypoint file {path} does not exist; see docs/data.md for how to get or make it") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"keypoint file {path} is not text") from None
+    rows = text.strip().splitlines()
+    if len(rows) != NUM_JOINTS:
+        raise ValueError(f"{path}: {len(rows)} rows, expected {NUM_JOINTS} (OpenPose-18, one `x y` a row)")
+    return mark_missing(np.array([_parse_row(row, f"{path}:{number}") for number, row in enumerate(rows, 1)]))
+
+
+def write_keypoints(path: str | Path, keypoints: np.ndarray) -> None:
+    """Write (18, 2) keypoints, NaN where missing, as a file that `read_keypoints` reads."""
+    rows = (f"{x:.6g} {y:.6g}" if np.isfinite(x + y) else "-1 -1" for x, y in keypoints)
+    Path(path).write_text("\n".join(rows) + "\n", encoding="utf-8")
+
+
+def pose_file(root: str | Path, name: str) -> Path:
+    """Keypoint file of an image: `img/WOMEN/.../02_1_front.jpg` has `pose/WOMEN/.../02_1_front.txt`."""
+    return Path(root, "pose", name.removeprefix("img/")).with_suffix(".txt")
+
+
+def mark_missing(keypoints: np.ndarray) -> np.ndarray:
+    """(18, 2) float64 with NaN in each row that holds a -1."""
+    keypoints = np.asarray(keypoints, np.float64)
+    return np.where((keypoints == MISSING).any(axis=1, keepdims=True), np.nan, keypoints)
+
+
+def _parse_row(row: str, where: str) -> tuple[float, float]:
+    shown = row if len(row) <= 80 else f"{row[:77]}..."
+    try:
+        x, y = map(float, row.split(maxsplit=2))
+    except ValueError:
+        raise ValueError(f"{where}: {shown!r} is not two numbers `x y`") from None
+    if not (abs(x) <= _LARGEST and abs(y) <= _LARGEST):
+        raise ValueError(f"{where}: {shown!r} is no position in an image; a missing joint is -1 -1")
+    return x, y

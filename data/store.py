@@ -1,0 +1,252 @@
+"""Stores: LMDBs of images of one size, as the published script writes them.
+
+A store is a folder named `{H}-{W}` with an LMDB: the PNG of each image under its path with `.png`, and their number
+under `length`. Stores that this project writes may hold three more things: a `format` of `raw` (the pixels
+themselves), keypoints under the image's path with `.txt`, and `meta`, which says so.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+from weakref import WeakValueDictionary
+
+import cv2
+import lmdb
+import numpy as np
+
+from data.openpose import NUM_JOINTS, Frame
+
+_PREPARE = "run python -m scripts.prepare_data --root FOLDER --out FOLDER"
+_META, _LENGTH = b"meta", b"length"
+# LMDB refuses a second environment on one path in a process, and a read-only one is safe to share and to fork.
+_OPEN: WeakValueDictionary[str, lmdb.Environment] = WeakValueDictionary()
+
+
+@dataclass(frozen=True)
+class StoreMeta:
+    """What a store says of itself: image size, `png` or `raw`, and the frame of its keypoints (None: has none)."""
+
+    size: tuple[int, int]
+    format: str = "png"
+    frame: Frame | None = None
+
+
+def store_path(root: str | Path, size: tuple[int, int]) -> Path:
+    """Folder of the store of (H, W) images."""
+    return Path(root) / f"{size[0]}-{size[1]}"
+
+
+class ImageStore:
+    """Read a store. Opened at the first use in each process, and safe to pickle.
+
+    Args:
+        path: its folder.
+        size: (H, W) that every image must have; None: any.
+    """
+
+    def __init__(self, path: str | Path, size: tuple[int, int] | None = None) -> None:
+        self.path, self.size = Path(path), size
+        self._env: lmdb.Environment | None = None
+        self._meta: StoreMeta | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_env": None}
+
+    @property
+    def meta(self) -> StoreMeta | None:
+        """What the store says of itself; None for a published one. Raises ValueError."""
+        if self._meta is None and (value := self._get(_META)):
+            self._meta = _parse_meta(bytes(value), self.path)
+        return self._meta
+
+    def read(self, key: str) -> np.ndarray:
+        """The (H, W, 3) RGB uint8 image under `key`.
+
+        Raises:
+            ValueError: the store or the key is missing, the image is damaged or of another size.
+        """
+        value = self._get(key.encode())
+        if value is None:
+            raise ValueError(f"store {self.path} has no image {key}; {_PREPARE} to build it anew")
+        if self.meta and self.meta.format == "raw":
+            return self._read_raw(key, value)
+        image = cv2.imdecode(np.frombuffer(value, np.uint8), cv2.IMREAD_COLOR_RGB) if len(value) else None
+        if image is None:
+            raise ValueError(f"image {key} in store {self.path} is damaged; {_PREPARE} to build it anew")
+        if self.size and image.shape[:2] != self.size:
+            raise ValueError(
+                f"image {key} in store {self.path} is {_text(image.shape[:2])}, expected {_text(self.size)}; "
+                f"{_PREPARE} --sizes {self.size[0]}-{self.size[1]}"
+            )
+        return image
+
+    def read_keypoints(self, key: str) -> np.ndarray:
+        """(18, 2) keypoints of image `key` in the frame `meta.frame`, NaN where missing; raises ValueError."""
+        name = keypoints_key(key)
+        value = self._get(name.encode())
+        if value is None or len(value) != NUM_JOINTS * 2 * 8:
+            raise ValueError(f"store {self.path} has no keypoints {name}; {_PREPARE} to build it anew")
+        return np.frombuffer(value, "<f8").reshape(NUM_JOINTS, 2).copy()
+
+    def keys(self) -> list[str]:
+        """Keys of all images, sorted."""
+        with self._environment().begin(buffers=True) as transaction:
+            return [key for key in _names(transaction.cursor()) if key.endswith(".png")]
+
+    def __len__(self) -> int:
+        value = self._get(_LENGTH)
+        if value is None or not bytes(value).isdigit():
+            raise ValueError(f"store {self.path} does not say how many images it holds; {_PREPARE}")
+        return int(bytes(value))
+
+    def __contains__(self, key: str) -> bool:
+        return self._get(key.encode()) is not None
+
+    def _get(self, key: bytes) -> bytes | None:
+        try:
+            with self._environment().begin() as transaction:
+                return transaction.get(key)
+        except lmdb.Error as error:
+            raise ValueError(f"store {self.path} is damaged ({error}); {_PREPARE} to build it anew") from None
+
+    def _environment(self) -> lmdb.Environment:
+        if self._env is None:
+            path = str(self.path.resolve())
+            self._env = _OPEN.get(path) or _open(self.path)
+            _OPEN[path] = self._env
+        return self._env
+
+    def _read_raw(self, key: str, value: bytes) -> np.ndarray:
+        assert self.meta
+        height, width = self.meta.size
+        if len(value) != height * width * 3:
+            raise ValueError(f"image {key} in store {self.path} is damaged; {_PREPARE} to build it anew")
+        if self.size and self.meta.size != self.size:
+            held, expected = _text(self.meta.size), _text(self.size)
+            raise ValueError(f"store {self.path} holds {held} images, expected {expected}; {_PREPARE}")
+        return np.frombuffer(value, np.uint8).reshape(height, width, 3)
+
+
+class StoreWriter:
+    """Write a store, in a folder beside it that becomes the store at `finish`: a crash leaves none that looks whole.
+
+    What an interrupted writer left is taken up again if its `meta` is the same; `written` holds those keys.
+
+    Args:
+        path: folder of the store to be; replaced if it exists.
+        meta: what it will say of itself.
+        map_size: bytes to begin with; grows as needed.
+    """
+
+    def __init__(self, path: str | Path, meta: StoreMeta, map_size: int = 1 << 28) -> None:
+        self.path, self.meta = Path(path), meta
+        self.partial = self.path.with_name(self.path.name + ".partial")
+        self.partial.parent.mkdir(parents=True, exist_ok=True)
+        self._env = self._reopen(map_size)
+        self._closed = False
+        with self._env.begin(buffers=True) as transaction:
+            self.written = {key for key in _names(transaction.cursor()) if key.endswith(".png")}
+
+    def put(self, values: dict[str, bytes]) -> None:
+        """Add images and keypoints in one transaction; grows the map when it is full."""
+        while True:
+            try:
+                with self._env.begin(write=True) as transaction:
+                    for key, value in values.items():
+                        transaction.put(key.encode(), value)
+                break
+            except lmdb.MapFullError:
+                self._env.set_mapsize(self._env.info()["map_size"] * 2)
+            except lmdb.Error as error:
+                raise OSError(f"cannot write to {self.partial}: {error}") from None
+        self.written.update(key for key in values if key.endswith(".png"))
+
+    def finish(self) -> None:
+        """Count the images, flush, and give the folder its final name."""
+        self.put({_LENGTH.decode(): str(len(self.written)).encode()})
+        self.close()
+        if self.path.exists():
+            shutil.rmtree(self.path)
+        self.partial.rename(self.path)
+
+    def close(self) -> None:
+        """Flush and close, keeping what is written for the next attempt."""
+        if not self._closed:
+            self._env.sync(True)
+            self._env.close()
+        self._closed = True
+
+    def _reopen(self, map_size: int) -> lmdb.Environment:
+        existing = self.partial / "data.mdb"
+        if existing.is_file() and _meta_of(self.partial) != self.meta:
+            shutil.rmtree(self.partial)
+        size = max(map_size, existing.stat().st_size if existing.is_file() else 0)
+        env = lmdb.open(str(self.partial), map_size=size, meminit=False, lock=False)
+        with env.begin(write=True) as transaction:
+            transaction.put(_META, json.dumps(asdict(self.meta)).encode())
+        return env
+
+
+def encode_image(image: np.ndarray, image_format: str) -> bytes:
+    """Bytes of an (H, W, 3) RGB uint8 image as a store holds it, `png` or `raw`; both lossless."""
+    if image_format == "raw":
+        return image.tobytes()
+    return cv2.imencode(".png", image[..., ::-1])[1].tobytes()
+
+
+def encode_keypoints(keypoints: np.ndarray) -> bytes:
+    """Bytes of (18, 2) keypoints as a store holds them: little-endian float64."""
+    return keypoints.astype("<f8").tobytes()
+
+
+def keypoints_key(key: str) -> str:
+    """Where a store holds the keypoints of image `key`."""
+    return str(PurePosixPath(key).with_suffix(".txt"))
+
+
+def _open(path: Path) -> lmdb.Environment:
+    if not (path / "data.mdb").is_file():
+        raise ValueError(f"store {path} does not exist{_other_stores(path)}; {_PREPARE} --sizes {path.name}")
+    try:
+        env = lmdb.open(str(path), readonly=True, lock=False, readahead=False, meminit=False)
+    except lmdb.Error as error:
+        raise ValueError(f"store {path} is damaged ({error}); {_PREPARE} to build it anew") from None
+    # reading a page that the file lacks would end the process with a bus error
+    if (env.info()["last_pgno"] + 1) * env.stat()["psize"] > (path / "data.mdb").stat().st_size:
+        raise ValueError(f"store {path} is cut short; copy it again or {_PREPARE}")
+    return env
+
+
+def _other_stores(path: Path) -> str:
+    found = {found.parent.name for found in path.parent.glob("*-*/data.mdb")}
+    names = sorted(name for name in found if not name.endswith(".partial"))
+    return f" (beside it: {', '.join(names)}, see data.image_size)" if names else ""
+
+
+def _names(cursor: Any) -> Iterator[str]:
+    return (bytes(key).decode("utf-8", "replace") for key in cursor.iternext(keys=True, values=False))
+
+
+def _meta_of(path: Path) -> StoreMeta | None:
+    try:
+        return ImageStore(path).meta
+    except ValueError:
+        return None
+
+
+def _parse_meta(value: bytes, path: Path) -> StoreMeta:
+    try:
+        fields = json.loads(value)
+        frame = Frame(*fields["frame"]) if fields["frame"] else None
+        return StoreMeta((int(fields["size"][0]), int(fields["size"][1])), str(fields["format"]), frame)
+    except (ValueError, KeyError, TypeError, IndexError):
+        raise ValueError(f"store {path} has a damaged `meta`; {_PREPARE} to build it anew") from None
+
+
+def _text(size: tuple[int, ...]) -> str:
+    return f"{size[0]}x{size[1]} (HxW)"

@@ -1,0 +1,226 @@
+"""Build the stores (LMDBs) that training reads, from a folder of images, lists and keypoint files.
+
+    python -m scripts.prepare_data --root dataset/deepfashion --out dataset/deepfashion --sizes 256-176 512-352
+
+Interrupted, the same command goes on where it stopped. A store gets its name only when it is whole; while an image
+is bad it stays `{H}-{W}.partial`, the images are named with their reasons, and the exit code is 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import multiprocessing
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from config.cli import run
+from data.images import read_image
+from data.openpose import DEEPFASHION_FRAME, pose_file, read_keypoints
+from data.pairs import IMAGE_SUFFIXES, read_list, read_pairs, store_key, unique_names
+from data.store import ImageStore, StoreMeta, StoreWriter, encode_image, encode_keypoints, keypoints_key, store_path
+
+_LOG = logging.getLogger("prepare_data")
+LISTS, PAIRS = ("train.lst", "test.lst"), ("train_pairs.txt", "test_pairs.txt")
+_IMAGES_A_COMMIT = 256
+Size = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to turn a name into the values of each store."""
+
+    root: Path
+    sizes: tuple[Size, ...]
+    image_format: str
+    with_keypoints: bool
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An image's values in each store (in the order of the sizes), or what is wrong with it."""
+
+    name: str
+    has_pose: bool = False
+    values: tuple[dict[str, bytes], ...] = ()
+    error: str = ""
+
+
+def main() -> int:
+    arguments = parse()
+    root, out = Path(arguments.root), Path(arguments.out)
+    if arguments.verify:
+        return report([error for size in arguments.sizes for error in verify(store_path(out, size), size)])
+    names = image_names(root)
+    copy_lists(root, out)
+    sizes = tuple(size for size in arguments.sizes if arguments.overwrite or not is_whole(store_path(out, size), names))
+    if not sizes:
+        return 0
+    job = Job(root, sizes, arguments.format, (root / "pose").is_dir())
+    return report(build(job, names, out, arguments))
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--root", required=True, help="folder with img/, pose/, the lists and the pairs files")
+    parser.add_argument("--out", required=True, help="folder for the stores; lists and pairs files are copied there")
+    parser.add_argument("--sizes", nargs="+", type=parse_size, default=[(256, 176), (512, 352)], metavar="H-W")
+    parser.add_argument("--format", choices=("png", "raw"), default="png", help="raw: three times larger, no decoding")
+    parser.add_argument("--n_worker", type=int, default=os.cpu_count(), help="processes")
+    parser.add_argument("--chunksize", type=int, default=16, help="images handed to a process at a time")
+    parser.add_argument("--overwrite", action="store_true", help="build stores anew that are there already")
+    parser.add_argument("--verify", action="store_true", help="only decode every image of the stores in --out")
+    return parser.parse_args()
+
+
+def parse_size(text: str) -> Size:
+    """`256-176` as (256, 176)."""
+    height, _, width = text.partition("-")
+    if not (height.isdecimal() and width.isdecimal() and 0 < int(height) <= 4096 and 0 < int(width) <= 4096):
+        raise argparse.ArgumentTypeError(f"{text!r} is not H-W, e.g. 256-176 (1 to 4096)")
+    return int(height), int(width)
+
+
+def image_names(root: Path) -> list[str]:
+    """The images that the lists and pairs files in `root` name; without any, all images under `root`."""
+    names = {name for file in LISTS if (root / file).is_file() for name in read_list(root / file)}
+    names |= paired_names(root)
+    if not names:
+        found = (root / "img" if (root / "img").is_dir() else root).rglob("*")
+        names = {path.relative_to(root).as_posix() for path in found if path.suffix.lower() in IMAGE_SUFFIXES}
+    if not names:
+        raise ValueError(f"{root} holds no images and no lists of images; --root is the folder that contains img/")
+    return sorted(names)
+
+
+def paired_names(root: Path) -> set[str]:
+    """The images that the pairs files in `root` name."""
+    return {name for file in PAIRS if (root / file).is_file() for name in unique_names(read_pairs(root / file))}
+
+
+def copy_lists(root: Path, out: Path) -> None:
+    """Put the small text files beside the stores, so that `out` is all that training needs."""
+    out.mkdir(parents=True, exist_ok=True)
+    for file in (*LISTS, *PAIRS):
+        if (root / file).is_file() and root.resolve() != out.resolve():
+            shutil.copyfile(root / file, out / file)
+
+
+def is_whole(path: Path, names: Iterable[str]) -> bool:
+    """Whether a store is there with all images; says so."""
+    if not path.is_dir() or not {store_key(name) for name in names} <= set(ImageStore(path).keys()):
+        return False
+    _LOG.info("%s is there already; --overwrite builds it anew", path)
+    return True
+
+
+def build(job: Job, names: list[str], out: Path, arguments: argparse.Namespace) -> list[str]:
+    """Fill a writer a size; returns what is wrong, and finishes the stores if nothing is."""
+    frame = DEEPFASHION_FRAME if job.with_keypoints else None
+    writers = [StoreWriter(store_path(out, size), StoreMeta(size, job.image_format, frame)) for size in job.sizes]
+    done = set.intersection(*(writer.written for writer in writers))
+    needed = paired_names(job.root)
+    left = [name for name in names if store_key(name) not in done]
+    if done:
+        _LOG.info("going on after %d of %d images", len(names) - len(left), len(names))
+    errors: list[str] = []
+    try:
+        with _pool(arguments.n_worker, arguments.chunksize) as imap:
+            outcomes = tqdm(imap(partial(convert, job), left), total=len(left), unit="image", smoothing=0.02)
+            for batch in _batched(outcomes, _IMAGES_A_COMMIT):
+                errors += [error for outcome in batch if (error := _complaint(job, outcome, needed))]
+                for index, writer in enumerate(writers):
+                    writer.put({k: v for outcome in batch if outcome.values for k, v in outcome.values[index].items()})
+        for writer in writers if not errors else ():
+            writer.finish()
+    finally:
+        for writer in writers:
+            writer.close()
+    return errors
+
+
+def _complaint(job: Job, outcome: Outcome, needed: set[str]) -> str:
+    if outcome.error or outcome.has_pose or not job.with_keypoints or outcome.name not in needed:
+        return outcome.error
+    return f"keypoint file {pose_file(job.root, outcome.name)} does not exist, and a pair needs it"
+
+
+def convert(job: Job, name: str) -> Outcome:
+    """Decode an image once, resize it to each size (bicubic), and read its keypoints."""
+    try:
+        image = read_image(job.root / name)
+        keypoints = _keypoints(job, name)
+        values = tuple({store_key(name): _encode(image, size, job), **keypoints} for size in job.sizes)
+        return Outcome(name, bool(keypoints), values)
+    except ValueError as error:
+        return Outcome(name, error=str(error))
+
+
+def verify(path: Path, size: Size) -> list[str]:
+    """Decode every image of a store; returns what is wrong."""
+    store = ImageStore(path, size)
+    keys, errors = store.keys(), []
+    if len(keys) != len(store):
+        errors.append(f"store {path} says {len(store)} images and holds {len(keys)}")
+    for key in tqdm(keys, unit="image", desc=path.name):
+        try:
+            store.read(key)
+        except ValueError as error:
+            errors.append(str(error))
+    return errors
+
+
+def report(errors: list[str]) -> int:
+    """Name what is bad on stderr; the exit code."""
+    for error in errors:
+        sys.stderr.write(f"bad: {error}\n")
+    if errors:
+        sys.stderr.write(f"error: {len(errors)} bad; mend or unlist them and run the same command again\n")
+    return 1 if errors else 0
+
+
+def _keypoints(job: Job, name: str) -> dict[str, bytes]:
+    """The keypoint value of an image, if it has a file: lists may name images that no pair needs."""
+    path = pose_file(job.root, name)
+    if not (job.with_keypoints and path.is_file()):
+        return {}
+    return {keypoints_key(store_key(name)): encode_keypoints(read_keypoints(path))}
+
+
+def _encode(image: Image.Image, size: Size, job: Job) -> bytes:
+    return encode_image(np.asarray(image.resize((size[1], size[0]), Image.Resampling.BICUBIC)), job.image_format)
+
+
+@contextmanager
+def _pool(num_workers: int, chunksize: int) -> Iterator[Callable[..., Iterable[Any]]]:
+    """A lazy map, over processes where there are more than one."""
+    if num_workers <= 1:
+        yield map
+        return
+    with multiprocessing.get_context("spawn").Pool(num_workers) as pool:
+        yield partial(pool.imap_unordered, chunksize=max(chunksize, 1))
+
+
+def _batched(items: Iterable[Outcome], count: int) -> Iterator[list[Outcome]]:
+    batch: list[Outcome] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == count:
+            yield batch
+            batch = []
+    yield batch
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

@@ -1,0 +1,123 @@
+"""`scripts.prepare_data` end to end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.images import read_image
+from data.pairs import store_key
+from data.store import ImageStore
+from scripts import prepare_data
+from tests.data.conftest import NAMES, run_script
+
+MAIN = prepare_data.main
+
+
+def test_images_are_resized_bicubically_without_loss(root: Path) -> None:
+    store = ImageStore(root / "64-48", (64, 48))
+    assert store.keys() == sorted(map(store_key, NAMES)) and len(store) == len(NAMES)
+    plain = Image.open(root / NAMES[4]).convert("RGB").resize((48, 64), Image.Resampling.BICUBIC)
+    np.testing.assert_array_equal(store.read(store_key(NAMES[4])), np.asarray(plain))
+
+
+def test_many_sizes_processes_and_the_raw_format_hold_the_same(tree: Path, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    options = ["--sizes", "64-48", "32-24", "--format", "raw", "--n_worker", 2, "--chunksize", 2]
+    assert run_script(MAIN, "--root", tree, "--out", out, *options) == 0
+    raw, png = ImageStore(out / "64-48", (64, 48)), ImageStore(root / "64-48")
+    for key in list(png.keys()):
+        np.testing.assert_array_equal(raw.read(key), png.read(key))
+        np.testing.assert_array_equal(raw.read_keypoints(key), png.read_keypoints(key))
+    assert len(ImageStore(out / "32-24")) == len(NAMES)
+    assert (out / "train_pairs.txt").read_bytes() == (tree / "train_pairs.txt").read_bytes()
+
+
+def test_a_bad_image_is_named_and_the_store_waits_for_it(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = (tree / NAMES[2]).read_bytes()
+    (tree / NAMES[2]).write_bytes(good[:500])
+    arguments = ["--root", tree, "--out", tree, "--sizes", "64-48", "--n_worker", 1]
+    assert run_script(MAIN, *arguments) == 1
+    assert f"bad: image {tree / NAMES[2]} is damaged" in capsys.readouterr().err
+    assert not (tree / "64-48").exists()
+    (tree / NAMES[2]).write_bytes(good)
+    calls = []
+    original = prepare_data.read_image
+    prepare_data.read_image = lambda path: calls.append(path) or original(path)
+    try:
+        assert run_script(MAIN, *arguments) == 0
+    finally:
+        prepare_data.read_image = original
+    assert calls == [tree / NAMES[2]]
+    assert len(ImageStore(tree / "64-48")) == len(NAMES)
+
+
+def test_a_missing_keypoint_file_of_a_pair_is_named(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tree / "pose/WOMEN/Dresses/id_00000002/01_2_side.txt"
+    path.unlink()
+    assert run_script(MAIN, "--root", tree, "--out", tree, "--sizes", "64-48", "--n_worker", 1) == 1
+    assert f"{path} does not exist" in capsys.readouterr().err
+
+
+def test_verify_finds_damage(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    import lmdb
+
+    arguments = ["--root", tree, "--out", tree, "--sizes", "64-48", "--n_worker", 1]
+    assert run_script(MAIN, *arguments) == 0
+    assert run_script(MAIN, *arguments, "--verify") == 0
+    with lmdb.open(str(tree / "64-48"), map_size=1 << 26) as env, env.begin(write=True) as transaction:
+        transaction.put(store_key(NAMES[1]).encode(), b"damage")
+        transaction.put(b"length", b"12")
+    assert run_script(MAIN, *arguments, "--verify") == 1
+    complaints = capsys.readouterr().err
+    assert f"{store_key(NAMES[1])} in store" in complaints and "says 12 images and holds 9" in complaints
+
+
+def test_without_lists_all_images_are_taken(tmp_path: Path) -> None:
+    (tmp_path / "img").mkdir()
+    Image.new("RGB", (20, 30), "red").save(tmp_path / "img" / "me.png")
+    assert run_script(MAIN, "--root", tmp_path, "--out", tmp_path / "o", "--sizes", "16-12", "--n_worker", 1) == 0
+    assert ImageStore(tmp_path / "o" / "16-12").keys() == ["img/me.png"]
+    with pytest.raises(ValueError, match="holds no images and no lists"):
+        run_script(MAIN, "--root", tmp_path / "o" / "16-12", "--out", tmp_path, "--n_worker", 1)
+
+
+def save(path: Path, image: Image.Image, **options) -> np.ndarray:
+    image.save(path, **options)
+    return np.asarray(read_image(path))
+
+
+def test_every_kind_of_image_becomes_rgb(tmp_path: Path) -> None:
+    red = [255, 0, 0]
+    assert save(tmp_path / "a.jpg", Image.new("CMYK", (4, 4), (0, 255, 255, 0)))[0, 0] == pytest.approx(red, abs=3)
+    palette = Image.new("P", (4, 4), 1)
+    palette.putpalette([0, 0, 0, 255, 0, 0])
+    assert save(tmp_path / "b.png", palette)[0, 0].tolist() == red
+    assert save(tmp_path / "c.png", palette, transparency=1)[0, 0].tolist() == [255] * 3
+    assert save(tmp_path / "d.png", Image.new("RGBA", (4, 4), (255, 0, 0, 0)))[0, 0].tolist() == [255] * 3
+    assert save(tmp_path / "e.png", Image.new("LA", (4, 4), (10, 255)))[0, 0].tolist() == [10] * 3
+    deep = Image.fromarray(np.full((4, 4), 0x80FF, np.uint16))
+    assert save(tmp_path / "f.png", deep)[0, 0].tolist() == [0x80] * 3
+    assert save(tmp_path / "g.tiff", Image.fromarray(np.full((4, 4), 0.5, np.float32)))[0, 0].tolist() == [128] * 3
+    assert save(tmp_path / "h.png", Image.new("1", (4, 4), 1))[0, 0].tolist() == [255] * 3
+
+
+def test_exif_rotation_is_applied(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown turned a quarter clockwise
+    assert save(tmp_path / "a.jpg", Image.new("RGB", (20, 10)), exif=exif).shape == (20, 10, 3)
+
+
+def test_bombs_and_broken_files_are_errors(tmp_path: Path) -> None:
+    Image.new("1", (3000, 2000)).save(tmp_path / "bomb.png")
+    with pytest.raises(ValueError, match=r"bomb\.png claims"):
+        read_image(tmp_path / "bomb.png", max_pixels=1_000_000)
+    for name, content in (("zero.jpg", b""), ("text.jpg", b"hello"), ("cut.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match=name):
+            read_image(tmp_path / name)
+    with pytest.raises(ValueError, match="does not exist"):
+        read_image(tmp_path / "nowhere.jpg")
