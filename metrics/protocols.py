@@ -1,0 +1,153 @@
+"""Evaluation protocols as data: every choice that moves a number, under a name.
+
+Published numbers differ because these choices do. A protocol is printed before it runs and stored with its numbers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from metrics.paired import SsimWindow
+
+
+class Part(BaseModel):
+    """Frozen and strict: an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ssim(Part):
+    """One variant of SSIM."""
+
+    window: Literal["uniform", "gaussian"] = Field(description="equal weights, or a Gaussian")
+    size: int = Field(11, ge=3, le=255, description="side of a uniform window in pixels, odd")
+    sigma: float = Field(1.5, gt=0, le=50, description="standard deviation of a Gaussian window in pixels")
+    sample_covariance: bool = Field(False, description="divide local covariances by N - 1 instead of N")
+    data_range: float | Literal["prediction"] = Field(1.0, description="a number, or the prediction's max - min")
+
+    def settings(self) -> SsimWindow:
+        """The same as plain values for `metrics.paired.ssim`."""
+        sigma = self.sigma if self.window == "gaussian" else None
+        data_range = None if self.data_range == "prediction" else self.data_range
+        return SsimWindow(self.size, sigma, self.sample_covariance, data_range)
+
+
+class Protocol(Part):
+    """Everything that a score depends on besides the images."""
+
+    name: str = Field(description="what the numbers are called")
+    description: str = Field("", description="whose numbers these are comparable with")
+    resize_filter: Literal["bicubic", "bilinear", "lanczos", "box"] = Field(
+        "bicubic", description="PIL filter that brings ground truth and reals to the size of the generated images"
+    )
+    crop_columns: tuple[int, int] | None = Field(
+        None, description="first and last column kept of 256x256 ground truth; null: ground truth is resized whole"
+    )
+    canvas: tuple[int, int] | None = Field(
+        None, description="H, W of a white canvas that both images are pasted on for SSIM, PSNR, L1 and MAE"
+    )
+    ssim: dict[str, Ssim] = Field(description="variants of SSIM; one is called `ssim`")
+    lpips_network: Literal["alex", "vgg"] = Field("alex", description="backbone of LPIPS v0.1")
+    lpips_range: Literal["signed", "unit"] = Field("signed", description="LPIPS inputs in [-1, 1], or in [0, 1]")
+    inception: Literal["inception_imagenet", "inception_tensorflow"] = Field(
+        description="weights of the InceptionV3 behind FID and KID: torchvision's, or TensorFlow's as ported"
+    )
+    inception_resize: Literal["bilinear", "antialiased", "tensorflow"] = Field(description="resizing to 299x299")
+    real_set: str = Field("train", description="what the images given as reals are expected to be")
+    real_count: int | None = Field(None, ge=2, description="how many reals the published numbers use; others are noted")
+    real_hash: str | None = Field(None, description="expected hash of the reals' contents; another is an error")
+    file_format: Literal["png", "any"] = Field("png", description="expected format of generated images")
+    batch_size: int = Field(50, ge=1, le=10_000, description="images a batch of the feature network")
+    drop_last: bool = Field(False, description="leave the last incomplete batch out of FID and KID")
+    kid_subsets: int = Field(100, ge=1, le=10_000, description="random subsets that KID averages over")
+    kid_subset_size: int = Field(1000, ge=2, le=50_000, description="images in each subset, at most")
+    kid_sample: int = Field(5000, ge=2, le=100_000, description="images of each set that subsets are drawn from")
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Protocol:
+        if "ssim" not in self.ssim:
+            raise ValueError("ssim needs a variant called `ssim`")
+        if (self.inception == "inception_tensorflow") != (self.inception_resize == "tensorflow"):
+            raise ValueError("inception_resize: tensorflow goes with inception: inception_tensorflow, and only with it")
+        if any(variant.window == "uniform" and variant.size % 2 == 0 for variant in self.ssim.values()):
+            raise ValueError("ssim: the size of a uniform window must be odd")
+        return self
+
+    def lines(self) -> list[str]:
+        """Every choice as `key: value`."""
+        values = self.model_dump(mode="json")
+        return [f"{key}: {value}" for key, value in values.items()]
+
+
+_WINDOW_51 = Ssim(window="uniform", size=51, sample_covariance=True)
+_GAUSSIAN = Ssim(window="gaussian", sigma=1.5, data_range="prediction")
+_NTED = Protocol(
+    name="nted",
+    description="NTED (CVPR 2022) and those who follow it: high-resolution ground truth, ImageNet Inception",
+    ssim={"ssim": _WINDOW_51, "ssim_256": _GAUSSIAN},
+    inception="inception_imagenet",
+    inception_resize="bilinear",
+    real_set="the images of train.lst",
+    real_count=48_674,
+)
+
+PROTOCOLS: dict[str, Protocol] = {
+    "nted": _NTED,
+    "dptn": _NTED.model_copy(
+        update={
+            "name": "dptn",
+            "description": "DPTN (CVPR 2022) and GFLA: low-resolution ground truth, scored on a white 256x256 canvas",
+            "crop_columns": (40, 215),
+            "canvas": (256, 256),
+            "real_set": "the whole training folder",
+            "real_count": None,
+        }
+    ),
+    "standard": Protocol(
+        name="standard",
+        description="what the wider field reports: TensorFlow's Inception as ported by torch-fidelity, Gaussian SSIM",
+        ssim={"ssim": Ssim(window="gaussian", sigma=1.5, data_range=1.0)},
+        inception="inception_tensorflow",
+        inception_resize="tensorflow",
+        real_set="the images of train.lst",
+        real_count=48_674,
+    ),
+}
+
+
+def load_protocol(name_or_path: str) -> Protocol:
+    """A named protocol, or a YAML file of options over the protocol that its key `base` names (default nted).
+
+    Raises ValueError with one line for an unknown name, a file that is not there, or a wrong option.
+    """
+    if name_or_path in PROTOCOLS:
+        return PROTOCOLS[name_or_path]
+    if not name_or_path.endswith((".yaml", ".yml")):
+        raise ValueError(f"unknown protocol {name_or_path!r}; use {', '.join(PROTOCOLS)} or a YAML file")
+    values = _read_yaml(Path(name_or_path))
+    base = values.pop("base", "nted")
+    if base not in PROTOCOLS:
+        raise ValueError(f"{name_or_path}: base {base!r} is no protocol; use {', '.join(PROTOCOLS)}")
+    merged = PROTOCOLS[base].model_dump() | {"name": Path(name_or_path).stem} | values
+    try:
+        return Protocol.model_validate(merged)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise ValueError(f"{name_or_path}: {key}: {first['msg'].removeprefix('Value error, ')}") from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"protocol file {path} does not exist; use {', '.join(PROTOCOLS)} or a YAML file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} holds no options; write `key: value` lines, e.g. `base: nted`")
+    return values
