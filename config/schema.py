@@ -248,6 +248,9 @@ def _check_sizes(config: Config) -> None:
             f"data.image_size is [{height}, {width}]: both sides must be multiples of {2**halvings} "
             f"for a {generator.kind} generator with {halvings} stride-2 levels"
         )
+    if min(height, width) < 32 or height < 64:
+        # the face crop is a quarter of the height and passes VGG19's four poolings
+        raise ValueError(f"data.image_size is [{height}, {width}]: the height must be 64 or more, the width 32 or more")
     if config.discriminator.kind == "residual":
         levels = config.discriminator.num_levels
         smallest = 2**levels

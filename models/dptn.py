@@ -203,7 +203,10 @@ class DPTN(nn.Module):
             )
         else:
             source = source_image
-            inputs = tuple(torch.cat((source, source_pose, pose), dim=1) for pose in (source_pose, target_pose))
+            inputs = (
+                torch.cat((source, source_pose, source_pose), dim=1),
+                torch.cat((source, source_pose, target_pose), dim=1),
+            )
         return self._dual_task(source, *inputs, reconstruct=reconstruct)
 
     def _dual_task(self, source: Tensor, own: Tensor, other: Tensor, reconstruct: bool) -> GeneratorOutput:

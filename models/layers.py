@@ -109,6 +109,7 @@ class Blur(nn.Module):
 
     def __init__(self, padding: tuple[int, int], gain: float = 1.0) -> None:
         super().__init__()
+        self.kernel: Tensor
         taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
         self.register_buffer("kernel", torch.outer(taps, taps) * (gain / 64), persistent=False)
         self.padding = padding

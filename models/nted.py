@@ -131,8 +131,7 @@ class NTED(nn.Module):
         levels = list(zip(config.channels, config.num_textures, config.kernel_sizes, strict=True))
         self.reference_encoder = Encoder(3, config.channels)
         self.extractions = nn.ModuleList(
-            nn.ModuleList(TextureExtraction(*level) for _ in range(2)) if level[1] else nn.ModuleList()
-            for level in levels[-2::-1]
+            nn.ModuleList(TextureExtraction(*level) for _ in range(2 if level[1] else 0)) for level in levels[-2::-1]
         )
         self.skeleton_encoder = Encoder(pose_channels + (3 if self.stepwise else 0), config.channels)
         inputs = (config.channels[0], *config.channels)
@@ -146,7 +145,8 @@ class NTED(nn.Module):
         source = self._with_step(source_image, step)
         textures: list[tuple[Texture, Texture] | None] = [None]  # the finest level has none
         for operations, feature in zip(self.extractions, self.reference_encoder(source), strict=True):
-            textures.append((operations[0](feature), operations[1](feature)) if len(operations) else None)
+            extracted = [operation(feature) for operation in operations]  # type: ignore[attr-defined]
+            textures.append((extracted[0], extracted[1]) if extracted else None)
         return textures[::-1]
 
     def render(

@@ -43,6 +43,7 @@ class Quantize(Schedule):
     def __init__(self, num_steps: int) -> None:
         super().__init__(num_steps)
         divisors = [255 - (255 // num_steps) * level for level in range(num_steps)]
+        self.divisors: Tensor
         self.register_buffer("divisors", torch.tensor([*divisors, 1], dtype=torch.float32), persistent=False)
 
     def degrade(self, image: Tensor, level: int | Tensor) -> Tensor:
@@ -72,6 +73,8 @@ class Resize(Schedule):
                 strict=True,
             )
         )
+        self.rows: Tensor
+        self.columns: Tensor
         for name, axis in (("rows", 0), ("columns", 1)):
             matrices = [_down_and_up(image_size[axis], size[axis]) for size in self.sizes]
             self.register_buffer(name, torch.from_numpy(np.stack(matrices)).float(), persistent=False)

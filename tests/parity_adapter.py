@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -15,6 +16,8 @@ from config.schema import (
     ResizeSchedule,
     StyleGAN2Discriminator,
 )
+from data.pairs import output_name
+from data.pose import draw_skeleton, face_box, joint_heatmaps, scale_joints, to_image_frame
 from losses.adversarial import discriminator_loss, generator_loss
 from losses.attention import attention_reconstruction as attention_loss
 from losses.face import face_crop
@@ -24,16 +27,18 @@ from models.layers import dptn_step_image, nted_step_image
 from models.originals import from_published
 from models.rollout import Pair
 from trainers.build import IMAGE_TERMS
-from trainers.phases import DiscriminatorPhase, GeneratorPhase, R1Phase, Roll
+from trainers.phases import DiscriminatorPhase, GeneratorPhase, Roll, both_directions
 
-__all__ = ["face_crop"]
+__all__ = ["face_crop", "output_name"]
 
 NTED_STEPS = 20
 
 
 def nted_config(hyper: dict) -> NTEDGenerator:
-    levels = sorted((int(level) for level in hyper["num_labels"]))
-    by_level = {name: [hyper[name][str(level)] for level in levels] for name in ("channels", "num_labels", "match_kernels")}
+    levels = sorted(int(level) for level in hyper["num_labels"])
+    by_level = {
+        name: [hyper[name][str(level)] for level in levels] for name in ("channels", "num_labels", "match_kernels")
+    }
     return NTEDGenerator(
         channels=by_level["channels"],
         num_textures=[number or 0 for number in by_level["num_labels"]],
@@ -116,7 +121,9 @@ def gan_loss(mode: str, logits: Tensor) -> dict:
     }
 
 
-def training_losses(system, generator_state, discriminator_state, vgg_state, hyper, d_hyper, batch, start, noise) -> dict:
+def training_losses(
+    system, generator_state, discriminator_state, vgg_state, hyper, d_hyper, batch, start, noise
+) -> dict:
     config: Config = load_config(f"config/{system.removesuffix('-step')}_256.yaml")
     images = batch["source_image"], batch["target_image"]
     size = tuple(images[0].shape[2:])
@@ -125,23 +132,25 @@ def training_losses(system, generator_state, discriminator_state, vgg_state, hyp
     vgg.load_torchvision(vgg_state)
     network, critic = build(system, generator_state, hyper), build_d(system, discriminator_state, d_hyper, size)
     roll = Roll(network, build_schedule(config.schedule, size), config.rollout, terms_class.reconstruct)
-    from trainers.phases import both_directions
-
     source, target, source_pose, target_pose, *faces = both_directions(batch, config.rollout.bidirectional)
     window = roll.run((source, target), Pair(source, source_pose, target_pose), tuple(faces), noise, start)
     phase = GeneratorPhase(roll, critic, terms_class(config.objective, vgg), config.objective)
     terms = phase.terms(window)
     torch.stack(list(terms.values())).sum().backward()
-    d_loss, d_terms = DiscriminatorPhase(critic, config.objective)(window.images_only())
+    discriminator_phase = DiscriminatorPhase(critic, config.objective)
+    d_loss, d_terms, _ = discriminator_phase(window.images_only())
     d_loss.backward()
     result = {"g_grad_norm": grad_norm(network), "d_grad_norm": grad_norm(critic)}
     with torch.no_grad():
-        scores = {kind: critic(images).score.mean() for kind, images in (("real", window.target), ("fake", window.generated))}
+        scores = {
+            kind: critic(images).score.mean() for kind, images in (("real", window.target), ("fake", window.generated))
+        }
     g = {name: float(value.detach()) for name, value in terms.items()}
     d = {name: float(value) for name, value in d_terms.items()}
     if system == "nted-step":
         result["generator"] = {
-            **{name: g[name] for name in ("gan", "step", "perceptual", "face")},
+            **{name: g[name] for name in ("gan", "perceptual", "face")},
+            "step": g["step_nll"],
             "attn_rec": g["attention"],
             "total_loss": sum(g.values()),
         }
@@ -149,9 +158,9 @@ def training_losses(system, generator_state, discriminator_state, vgg_state, hyp
             "d": float(d_loss.detach()),
             "real_score": scores["real"],
             "fake_score": scores["fake"],
-            "real_step": d["d_real_step"],
-            "fake_step": d["d_fake_step"],
-            "r1": R1Phase(critic, config.objective)(window.images_only())[1]["r1"],
+            "real_step": d["d_real_step_nll"],
+            "fake_step": d["d_fake_step_nll"],
+            "r1": discriminator_phase(window.images_only(), r1=True)[1]["r1"],
         }
         return result
     result["generator"] = {
@@ -159,18 +168,29 @@ def training_losses(system, generator_state, discriminator_state, vgg_state, hyp
         "GAN_target": g["gan"],
         "VGG_target": g["content"] + g["style"],
         "Face_target": g["face"],
-        "Step_loss": g["step"],
+        "Step_loss": g["step_nll"],
         "L1_source": g["l1_source"],
         "VGG_source": g["content_source"] + g["style_source"],
         "Face_source": g["face_source"],
     }
     result["discriminator"] = {
         "Real_loss": d["d_real"],
-        "Real_step": d["d_real_step"],
+        "Real_step": d["d_real_step_nll"],
         "Fake_loss": d["d_fake"],
-        "Fake_step": d["d_fake_step"],
+        "Fake_step": d["d_fake_step_nll"],
     }
     return result
+
+
+def skeleton(keypoints: np.ndarray, size, scale_size, crop) -> tuple[np.ndarray, np.ndarray]:
+    keypoints[(keypoints == -1).any(axis=1)] = np.nan
+    joints = to_image_frame(keypoints, size, scale_size, crop)
+    return draw_skeleton(joints, size) / 255, face_box(joints)
+
+
+def heatmaps(keypoints_yx: np.ndarray, size, old_size, sigma: float) -> np.ndarray:
+    keypoints_yx[(keypoints_yx == -1).any(axis=1)] = np.nan
+    return joint_heatmaps(scale_joints(keypoints_yx[:, ::-1], old_size, size), size, sigma)
 
 
 def grad_norm(network: nn.Module) -> float:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 from config.schema import Config, VGGConfig
 from losses.perceptual import VGG19Features, imagenet_vgg19_state
 from models.build import build_schedule
 from trainers import dptn, nted
-from trainers.phases import DiscriminatorPhase, GeneratorPhase, R1Phase, Roll
+from trainers.phases import DiscriminatorPhase, GeneratorPhase, Roll
 
-IMAGE_TERMS = {"dptn": (dptn.DPTNImageTerms, dptn.VGG_LAYERS), "nted": (nted.NTEDImageTerms, nted.VGG_LAYERS)}
+IMAGE_TERMS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "dptn": (dptn.DPTNImageTerms, dptn.VGG_LAYERS),
+    "nted": (nted.NTEDImageTerms, nted.VGG_LAYERS),
+}
 RANDOM_VGG_SEED = 0
 
 
@@ -26,12 +31,11 @@ def build_vgg(config: VGGConfig, layers: tuple[str, ...]) -> VGG19Features:
 
 def build_phases(
     config: Config, generator: nn.Module, discriminator: nn.Module
-) -> tuple[GeneratorPhase, DiscriminatorPhase, R1Phase | None]:
-    """The generator's and the discriminator's phase, and R1 where its weight is not 0."""
+) -> tuple[GeneratorPhase, DiscriminatorPhase]:
+    """The generator's and the discriminator's phase of a run."""
     objective = config.objective
     terms_class, layers = IMAGE_TERMS[objective.kind]
     image_terms = terms_class(objective, build_vgg(objective.vgg, layers))
     schedule = build_schedule(config.schedule, config.data.image_size)
     roll = Roll(generator, schedule, config.rollout, reconstruct=terms_class.reconstruct)
-    r1 = R1Phase(discriminator, objective) if objective.r1_gamma else None
-    return GeneratorPhase(roll, discriminator, image_terms, objective), DiscriminatorPhase(discriminator, objective), r1
+    return GeneratorPhase(roll, discriminator, image_terms, objective), DiscriminatorPhase(discriminator, objective)

@@ -1,4 +1,4 @@
-"""The image losses of DPTN (SPEC section 7; Zhang et al., CVPR 2022, section 3.4), on target and reconstructed source."""
+"""DPTN's image losses (Zhang et al., CVPR 2022, section 3.4), on the target and the reconstructed source."""
 
 from __future__ import annotations
 

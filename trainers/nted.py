@@ -1,4 +1,4 @@
-"""The image losses of NTED (SPEC section 7; Ren et al., CVPR 2022, section 3.4)."""
+"""The image losses of NTED (Ren et al., CVPR 2022, section 3.4)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ VGG_LAYERS = CONTENT_LAYERS
 
 
 class NTEDImageTerms(nn.Module):
-    """Perceptual (features and Gram matrices), face and attention reconstruction terms, and L1 where it is asked for."""
+    """Perceptual (features and Gram matrices), face and attention reconstruction terms, and L1 where asked for."""
 
     reconstruct = False
 

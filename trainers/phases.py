@@ -65,7 +65,9 @@ class Roll(nn.Module):
         source, target, source_pose, target_pose, source_face, target_face = both_directions(batch, both)
         noise, start = (_by_direction(batch[key], both) for key in ("noise", "start"))
         first_step = (start * (self.schedule.num_steps - self.window + 1)).long()
-        return self.run((source, target), Pair(source, source_pose, target_pose), (source_face, target_face), noise, first_step)
+        return self.run(
+            (source, target), Pair(source, source_pose, target_pose), (source_face, target_face), noise, first_step
+        )
 
     def run(
         self,
@@ -125,49 +127,49 @@ class GeneratorPhase(nn.Module):
             verdict = discriminator(window.generated)
         terms["gan"] = self.config.gan * generator_loss(self.config.gan_mode, verdict.score)
         if verdict.step_log_probs is not None and self.config.step:
-            terms["step"] = self.config.step * step_loss(verdict.step_log_probs, window.step)
+            terms["step_nll"] = self.config.step * step_loss(verdict.step_log_probs, window.step)
         return terms
 
 
 class DiscriminatorPhase(nn.Module):
-    """Real against generated, and which step each belongs to."""
+    """Real against generated and which step each belongs to; or, every `r1_interval` steps, R1 alone."""
 
     def __init__(self, discriminator: nn.Module, config: ObjectiveConfig) -> None:
         super().__init__()
         self.discriminator, self.config = discriminator, config
 
-    def forward(self, window: Window) -> tuple[Tensor, Terms]:
-        """The loss and its terms (cut from the graph) on the generator's own fakes."""
+    def forward(self, window: Window, r1: bool = False) -> tuple[Tensor, Terms, None]:
+        """The loss and its terms (cut from the graph), on the images that the generator's phase made."""
+        loss, terms = self._r1(window) if r1 else self._classify(window)
+        return loss, _detached(terms), None
+
+    def _classify(self, window: Window) -> tuple[Tensor, Terms]:
         terms: Terms = {}
         for kind, images in (("fake", window.generated.detach()), ("real", window.target)):
             verdict = self.discriminator(images)
             terms[f"d_{kind}"] = discriminator_loss(self.config.gan_mode, verdict.score, real=kind == "real")
             if verdict.step_log_probs is not None:
-                terms[f"d_{kind}_step"] = step_loss(verdict.step_log_probs, window.step)
+                terms[f"d_{kind}_step_nll"] = step_loss(verdict.step_log_probs, window.step)
         if self.config.gradient_penalty:
             penalty = gradient_penalty(self._score, window.target, window.generated, window.uniform)
             terms["gradient_penalty"] = self.config.gradient_penalty * penalty
-        return torch.stack(list(terms.values())).sum(), _detached(terms)
+        return torch.stack(list(terms.values())).sum(), terms
 
-    def _score(self, images: Tensor) -> Tensor:
-        return self.discriminator(images).score
-
-
-class R1Phase(nn.Module):
-    """R1 on the real images, every `r1_interval` steps and so multiplied by it; always in fp32."""
-
-    def __init__(self, discriminator: nn.Module, config: ObjectiveConfig) -> None:
-        super().__init__()
-        self.discriminator, self.config = discriminator, config
-
-    def forward(self, window: Window) -> tuple[Tensor, Terms]:
-        """The loss, and the raw penalty as its term."""
+    def _r1(self, window: Window) -> tuple[Tensor, Terms]:
+        """Always in fp32; multiplied by the interval, since it runs that seldom."""
         with torch.autocast(window.target.device.type, enabled=False):
             images = window.target.float().detach().requires_grad_()
             verdict = self.discriminator(images)
             step_log_probs = verdict.step_log_probs if self.config.r1_step else None
             penalty = r1_penalty(images, verdict.score, step_log_probs)
-        return penalty * (self.config.r1_gamma / 2 * self.config.r1_interval), {"r1": penalty.detach()}
+            loss = penalty * (self.config.r1_gamma / 2 * self.config.r1_interval)
+            # last biases have no part in a gradient with respect to images, yet every process must reduce them
+            for output in (verdict.score, verdict.step_log_probs):
+                loss = loss + 0 * output.sum() if output is not None else loss
+        return loss, {"r1": penalty}
+
+    def _score(self, images: Tensor) -> Tensor:
+        return self.discriminator(images).score
 
 
 @contextmanager

@@ -1,0 +1,37 @@
+"""Tiny configurations: every part of the real ones, in seconds on a CPU."""
+
+from __future__ import annotations
+
+SIZE = (64, 48)
+
+COMMON = [
+    f"data.image_size={list(SIZE)}",
+    "data.num_workers=0",
+    "objective.vgg={weights: random, channel_divisor: 16}",
+    "trainer.max_steps=2",
+    "trainer.batch_size=2",
+    "trainer.log_every=1",
+    "trainer.sample_every=100",
+    "trainer.precision=fp32",
+    "trainer.ema_half_life=8",
+]
+GENERATORS = {
+    "nted": [
+        "generator={kind: nted, channels: [8, 8, 6], num_textures: [3, 4, 0], kernel_sizes: [1, 3, 3]}",
+        "data.pose=skeleton",
+    ],
+    "dptn": [
+        "generator={kind: dptn, ngf: 4, img_f: 8, num_levels: 2, num_blocks: 1, num_CABs: 1, num_TTBs: 1}",
+        "data.pose=joints_limbs",
+    ],
+}
+DISCRIMINATORS = {
+    "stylegan2": "discriminator={kind: stylegan2, channels: [8, 8, 6, 6]}",
+    "residual": "discriminator={kind: residual, ndf: 4, img_f: 8, num_levels: 3}",
+}
+
+
+def overrides(system: str, root: object, *more: str) -> list[str]:
+    """Overrides that shrink `config/{system}_256.yaml` over the dataset at `root`."""
+    discriminator = {"nted": "stylegan2", "dptn": "residual"}[system]
+    return [f"data.root={root}", *COMMON, *GENERATORS[system], DISCRIMINATORS[discriminator], *more]

@@ -1,0 +1,85 @@
+"""One process or many: torchrun's environment, agreement between processes, averages for the log."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class World:
+    """This process among all. `control` carries small messages on the CPU; None where there is one process."""
+
+    rank: int
+    size: int
+    device: torch.device
+    control: Any = None
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the files."""
+        return self.rank == 0
+
+    def most(self, value: int) -> int:
+        """The largest of all processes' numbers; a process calls it once a step, and so all agree."""
+        if self.size == 1:
+            return value
+        message = torch.tensor([value])
+        dist.all_reduce(message, dist.ReduceOp.MAX, group=self.control)
+        return int(message)
+
+    def mean(self, terms: dict[str, Tensor]) -> dict[str, float]:
+        """Each term averaged over the processes, as numbers; waits for the device."""
+        if not terms:
+            return {}
+        values = torch.stack([term.detach().float() for term in terms.values()])
+        if self.size > 1:
+            values = values.cpu()
+            dist.all_reduce(values, group=self.control)
+            values /= self.size
+        return dict(zip(terms, values.tolist(), strict=True))
+
+    def barrier(self) -> None:
+        """Wait until every process is here."""
+        if self.size > 1:
+            dist.barrier(group=self.control)
+
+
+@contextmanager
+def connect(timeout_seconds: float = 600) -> Iterator[World]:
+    """Join the processes that torchrun or torch.distributed.launch started; alone without them.
+
+    nccl on CUDA devices, gloo on the CPU. `timeout_seconds` is how long a process waits for a peer before it fails.
+    """
+    size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    device = _device(int(os.environ.get("LOCAL_RANK", 0)))
+    if size == 1:
+        yield World(0, 1, device)
+        return
+    timeout = timedelta(seconds=timeout_seconds)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timeout)
+    try:
+        yield World(rank, size, device, dist.new_group(backend="gloo", timeout=timeout))
+    finally:
+        dist.destroy_process_group()
+
+
+def _device(local_rank: int) -> torch.device:
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    if local_rank >= torch.cuda.device_count():
+        raise ValueError(
+            f"process {local_rank} of this machine has no GPU of its own ({torch.cuda.device_count()} found): "
+            "start as many processes as there are GPUs"
+        )
+    device = torch.device("cuda", local_rank)
+    torch.cuda.set_device(device)
+    return device

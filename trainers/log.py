@@ -1,0 +1,70 @@
+"""What a run leaves for its reader: log.jsonl, TensorBoard, step strips."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from torch.utils.tensorboard import SummaryWriter
+
+
+class RunLog:
+    """The logs of the main process, in a run's folder.
+
+    Args:
+        folder: result/NAME.
+        step: what the run resumes from; lines of later steps, from before it was stopped, are removed.
+    """
+
+    def __init__(self, folder: Path, step: int) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._drop_lines_after(step)
+        self._file = (folder / "log.jsonl").open("a")
+        self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+
+    def scalars(self, step: int, nimg: int, terms: dict[str, float]) -> None:
+        """One line of log.jsonl, flushed, and TensorBoard's scalars."""
+        self._file.write(json.dumps({"step": step, "nimg": nimg, **terms}) + "\n")
+        self._file.flush()
+        for name, value in terms.items():
+            self._tensorboard.add_scalar(name, value, step)
+
+    def image(self, step: int, name: str, image: np.ndarray) -> None:
+        """An (H, W, 3) uint8 RGB picture to samples/ and TensorBoard."""
+        path = self.folder / "samples" / f"{name}_{step:08d}.png"
+        path.parent.mkdir(exist_ok=True)
+        cv2.imwrite(str(path), image[..., ::-1])
+        self._tensorboard.add_image(name, image, step, dataformats="HWC")
+
+    def close(self) -> None:
+        """Flush and close."""
+        self._file.close()
+        self._tensorboard.close()
+
+    def _drop_lines_after(self, step: int) -> None:
+        path = self.folder / "log.jsonl"
+        if not path.exists():
+            return
+        kept = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
+        temporary = path.with_suffix(".tmp")
+        temporary.write_text("".join(line + "\n" for line in kept))
+        os.replace(temporary, path)
+
+
+def _step_of(line: str) -> float:
+    """The step of a log line; a line cut short by a crash counts as later than any."""
+    try:
+        return json.loads(line)["step"]
+    except (json.JSONDecodeError, KeyError):
+        return float("inf")
+
+
+def set_aside(folder: Path) -> None:
+    """Rename a run's folder to the first free NAME_old_N, so that a fresh start loses nothing."""
+    if folder.exists():
+        number = next(n for n in range(1, 1000) if not folder.with_name(f"{folder.name}_old_{n}").exists())
+        folder.rename(folder.with_name(f"{folder.name}_old_{number}"))
