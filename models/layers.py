@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.utils.parametrizations import spectral_norm
+from torch.nn.utils.parametrize import is_parametrized, register_parametrization
 
 
 @dataclass
@@ -163,9 +163,58 @@ class StepHead(nn.Sequential):
         return F.log_softmax(super().forward(features.flatten(1)).float(), dim=1)
 
 
-def maybe_spectral_norm(module: nn.Module, enabled: bool) -> nn.Module:
-    """The module, its weight divided by its largest singular value (one power iteration a training step)."""
-    return spectral_norm(module) if enabled else module
+class SpectralNorm(nn.Module):
+    """A weight divided by its largest singular value (Miyato et al., ICLR 2018), as a parametrisation.
+
+    PyTorch's own iterates at every call in training, so that its vectors would depend on how often a network is
+    called: on the number of steps and of micro-batches. Here they move when `advance_spectral_norm` is called, once an
+    optimizer step.
+
+    Args:
+        weight: the initial weight. dim: its output dimension.
+    """
+
+    def __init__(self, weight: Tensor, dim: int) -> None:
+        super().__init__()
+        self.dim = dim
+        matrix = self._matrix(weight.detach())
+        self._u: Tensor
+        self._v: Tensor
+        self.register_buffer("_u", F.normalize(torch.randn(matrix.shape[0]), dim=0))
+        self.register_buffer("_v", F.normalize(torch.randn(matrix.shape[1]), dim=0))
+        self.advance(weight, num_iterations=15)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        # clones: the vectors move in place between a forward and a later backward
+        sigma = self._u.clone() @ self._matrix(weight) @ self._v.clone()
+        return weight / sigma
+
+    @torch.no_grad()
+    def advance(self, weight: Tensor, num_iterations: int = 1) -> None:
+        """Move the singular vectors towards those of `weight` by power iteration."""
+        matrix = self._matrix(weight)
+        for _ in range(num_iterations):
+            self._u.copy_(F.normalize(matrix @ self._v, dim=0, eps=1e-12))
+            self._v.copy_(F.normalize(matrix.T @ self._u, dim=0, eps=1e-12))
+
+    def _matrix(self, weight: Tensor) -> Tensor:
+        return weight.movedim(self.dim, 0).flatten(1)
+
+
+def maybe_spectral_norm(layer: nn.Conv2d | nn.ConvTranspose2d, enabled: bool) -> nn.Module:
+    """The convolution, with spectral norm on its weight where enabled."""
+    if enabled:
+        dim = 1 if isinstance(layer, nn.ConvTranspose2d) else 0
+        register_parametrization(layer, "weight", SpectralNorm(layer.weight, dim))
+    return layer
+
+
+def advance_spectral_norm(network: nn.Module) -> None:
+    """One power iteration for every spectral norm of a network."""
+    for module in network.modules():
+        if is_parametrized(module, "weight"):
+            parametrization = module.parametrizations.weight  # type: ignore[union-attr]
+            parametrization[0].advance(parametrization.original)  # type: ignore[index,operator,union-attr]
 
 
 def nted_step_image(step: Tensor, size: tuple[int, int]) -> Tensor:

@@ -22,6 +22,7 @@ from data.dataset import PairDataset
 from data.loader import Batch, to_device, train_loader
 from data.sampler import StepSampler
 from models.build import build_networks
+from models.layers import advance_spectral_norm
 from trainers import checkpoint
 from trainers.build import build_phases
 from trainers.distributed import World
@@ -216,6 +217,7 @@ class Trainer:
             extras.append(extra)
             totals = {name: totals.get(name, 0) + term / len(inputs) for name, term in terms.items()}
         optimizer.step()
+        advance_spectral_norm(phase)
         return totals, extras
 
     def _autocast(self) -> Any:
