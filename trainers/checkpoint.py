@@ -11,14 +11,29 @@ from typing import Any
 
 import torch
 import yaml
+from torch import nn
 
 from config.schema import Config
+from models.build import build_networks
 
 FORMAT = 1
 _NAME = re.compile(r"step_(\d{8})\.pt$")
-# what may change between one start of a run and the next; all else is part of what the run is
-_FREE = {"data.root", "data.num_workers"}
-_FIXED_IN_TRAINER = {"trainer.batch_size", "trainer.ema_half_life"}
+# what makes a run the same run when it is resumed, and a generator the same generator when it is used
+RUN_KEYS = (
+    "seed",
+    "data.image_size",
+    "data.pose",
+    "data.augment_scale",
+    "schedule",
+    "rollout",
+    "generator",
+    "discriminator",
+    "objective",
+    "optim",
+    "trainer.batch_size",
+    "trainer.ema_half_life",
+)
+GENERATOR_KEYS = ("data.image_size", "data.pose", "schedule", "rollout.degrade_source", "generator")
 
 
 def checkpoint_path(folder: Path, step: int) -> Path:
@@ -98,17 +113,34 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
     return state
 
 
-def check_config(path: Path, saved: str, config: Config) -> None:
+def load_generator(folder: Path, config: Config, which: int | None, device: torch.device) -> tuple[nn.Module, int]:
+    """The EMA generator of a run's folder, for inference, and the step it was saved at.
+
+    Args:
+        which: step of the checkpoint; None for the newest.
+
+    Raises:
+        ValueError: no checkpoint, a damaged one, or one of another config.
+    """
+    path = find_checkpoint(folder / "checkpoints", which)
+    if path is None:
+        raise ValueError(f"no checkpoint in {folder / 'checkpoints'}; train with train.py --name {folder.name} first")
+    state = load_checkpoint(path)
+    check_config(path, state["config"], config, GENERATOR_KEYS)
+    generator, _ = build_networks(config)
+    generator.load_state_dict(state["generator_ema"])
+    return generator.to(device).eval().requires_grad_(False), state["step"]
+
+
+def check_config(path: Path, saved: str, config: Config, keys: tuple[str, ...] = RUN_KEYS) -> None:
     """Raise ValueError with the differences where a checkpoint's config (YAML text) describes another run."""
     old, new = _flatten(yaml.safe_load(saved)), _flatten(config.model_dump(mode="json"))
-    different = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key) and _is_fixed(key)]
+    fixed = [key for key in sorted(old.keys() | new.keys()) if any(f"{key}.".startswith(f"{part}.") for part in keys)]
+    different = [f"{key}: {old.get(key)} there, {new.get(key)} here" for key in fixed if old.get(key) != new.get(key)]
     if different:
-        shown = "; ".join(f"{key}: {old.get(key)} there, {new.get(key)} here" for key in different)
-        raise ValueError(f"{path} belongs to another config ({shown}); use that config, another --name, or --no_resume")
-
-
-def _is_fixed(key: str) -> bool:
-    return key in _FIXED_IN_TRAINER if key.startswith("trainer.") else key not in _FREE
+        raise ValueError(
+            f"{path} belongs to another config ({'; '.join(different)}); use that config or another --name"
+        )
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
