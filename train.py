@@ -37,7 +37,7 @@ def main() -> None:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / "config.yaml").write_text(dump_config(config))
             LOG.info(
-                "%s: step %d of %d, %s on %s", folder, trainer.step, trainer.total_steps, trainer.dtype, world.device
+                "%s: step %d of %d, %s on %s", folder, trainer.engine.step, trainer.total_steps, trainer.engine.dtype, world.device
             )
         trainer.train()
 

@@ -19,11 +19,6 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
 
 
-def memory_format(dtype: torch.dtype) -> torch.memory_format:
-    """channels_last is what bf16 matrix units want; plain fp32 convolutions gain nothing from it."""
-    return torch.channels_last if dtype is torch.bfloat16 else torch.contiguous_format
-
-
 def _has_bf16_matrix_units(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)

@@ -57,10 +57,10 @@ def test_any_generator_trains_with_any_schedule_and_discriminator(
     more = ["rollout.window=null", SCHEDULES[schedule], f"schedule.num_steps={steps}", DISCRIMINATORS[discriminator]]
     config = load_config(f"config/{generator}_256.yaml", overrides(generator, dataset, *more, "objective.r1_gamma=1"))
     trainer = Trainer(config, tmp_path / "run", ALONE)
-    before = [p.detach().clone() for p in trainer.generator.parameters()]
+    before = [p.detach().clone() for p in trainer.engine.generator.parameters()]
     trainer.train()
-    assert trainer.step == 2
-    changed = [not torch.equal(a, b) for a, b in zip(before, trainer.generator.parameters(), strict=True)]
+    assert trainer.engine.step == 2
+    changed = [not torch.equal(a, b) for a, b in zip(before, trainer.engine.generator.parameters(), strict=True)]
     assert sum(changed) > 0.9 * len(changed)
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [(line["step"], line["nimg"]) for line in lines] == [(1, 2), (2, 4)]
@@ -74,9 +74,9 @@ def test_resume_is_bitwise_equal(system, dataset, tmp_path):
     through.train()
     Trainer(tiny(system, dataset, "trainer.max_steps=2"), tmp_path / "halves", ALONE).train()
     resumed = Trainer(tiny(system, dataset, "trainer.max_steps=5"), tmp_path / "halves", ALONE)
-    assert resumed.step == 2
+    assert resumed.engine.step == 2
     resumed.train()
-    states = [trainer.state() for trainer in (through, resumed)]
+    states = [trainer.engine.state() for trainer in (through, resumed)]
     assert same(*[{**state, "config": ""} for state in states])
     logs = [(tmp_path / name / "log.jsonl").read_text() for name in ("through", "halves")]
     assert logs[0] == logs[1]
