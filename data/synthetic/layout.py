@@ -1,0 +1,133 @@
+"""Synthetic people as a data set in DeepFashion's exact layout."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+from collections.abc import Iterator
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from data.openpose import DEEPFASHION_FRAME, pose_file, write_keypoints
+from data.pairs import PairLine, build_pairs, write_pairs
+from data.synthetic.canvas import Floats
+from data.synthetic.figure import draw, make_model
+from data.synthetic.people import sample_person
+from data.synthetic.pose import sample_pose
+from data.synthetic.views import MAX_VIEWS, sample_camera, view_name
+
+MARKER = "synthetic.json"  # says that a folder was made here, so that it may be replaced
+JPEG_QUALITY = 95
+PEOPLE_A_TEST_PERSON = 8
+TEXELS_A_PIXEL = 0.9
+SHORTEST, LONGEST = 32, 4096
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to draw: `size` is height and width in pixels; the same request always gives the same files."""
+
+    people: int
+    views: int
+    seed: int = 0
+    size: tuple[int, int] = (1101, 750)
+
+    def __post_init__(self) -> None:
+        _check("people", self.people, 1, 1_000_000)
+        _check("views", self.views, 1, MAX_VIEWS)
+        _check("seed", self.seed, 0, 2**63 - 1)
+        for side in self.size:
+            _check("size", side, SHORTEST, LONGEST)
+
+
+@dataclass(frozen=True)
+class Album:
+    """One person's pictures: image name to (18, 2) keypoints in the frame of DeepFashion's files, NaN if missing."""
+
+    is_test: bool
+    keypoints: dict[str, Floats]
+
+
+def is_test_person(person: int) -> bool:
+    """Every eighth person, the second one first, is kept for testing."""
+    return person % PEOPLE_A_TEST_PERSON == 1
+
+
+def prepare_folder(root: Path, overwrite: bool) -> None:
+    """Make sure `root` is empty; raises ValueError if it holds files and they may not be replaced."""
+    if root.is_file():
+        raise ValueError(f"--out {root} is a file; name a folder")
+    if root.is_dir() and any(root.iterdir()):
+        if not overwrite:
+            raise ValueError(f"--out {root} already holds files; name another folder or add --overwrite")
+        if not (root / MARKER).is_file():
+            raise ValueError(f"--out {root} holds files that were not made here (no {MARKER}); name another folder")
+        for name in ("img", "pose"):
+            shutil.rmtree(root / name, ignore_errors=True)
+    root.mkdir(parents=True, exist_ok=True)
+
+
+def write_people(root: Path, request: Request, workers: int = 1) -> Iterator[Album]:
+    """Draw and write everyone, person by person in order, on `workers` processes."""
+    (root / MARKER).write_text(json.dumps(asdict(request)) + "\n", encoding="utf-8")
+    one = partial(write_person, root, request)
+    pool = multiprocessing.get_context("spawn").Pool(workers, cv2.setNumThreads, (1,)) if workers > 1 else None
+    with pool or nullcontext():
+        yield from pool.imap(one, range(request.people)) if pool else map(one, range(request.people))
+
+
+def write_person(root: Path, request: Request, person: int) -> Album:
+    """Draw and write all views of one person; depends on the request's seed and the person alone."""
+    rng = np.random.default_rng([request.seed, person])
+    who = sample_person(rng)
+    model = make_model(who, TEXELS_A_PIXEL * request.size[0] / 1.5, int(rng.integers(2**31)))
+    folder = f"img/{who.body.sex}/{who.outfit.category}/id_{person + 1:08d}"
+    keypoints = {}
+    for view in range(request.views):
+        rng = np.random.default_rng([request.seed, person, view])
+        pose = sample_pose(rng, who.body)
+        camera = sample_camera(rng, view_name(view), who.body, pose, request.size)
+        image, joints = draw(model, pose, camera, request.size)
+        name = f"{folder}/01_{view_name(view)}.jpg"
+        keypoints[name] = to_file_frame(joints, request.size)
+        _write_view(root, name, image, keypoints[name])
+    return Album(is_test_person(person), keypoints)
+
+
+def _write_view(root: Path, name: str, image: np.ndarray, keypoints: Floats) -> None:
+    for path in (root / name, pose_file(root, name)):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
+    (root / name).write_bytes(data.tobytes())
+    write_keypoints(pose_file(root, name), keypoints)
+
+
+def to_file_frame(joints: Floats, size: tuple[int, int]) -> Floats:
+    """(18, 2) joints in pixels of a (height, width) picture, in the frame of DeepFashion's keypoint files."""
+    frame = DEEPFASHION_FRAME
+    return joints * (frame.width / size[1], frame.height / size[0]) + (frame.left, 0)
+
+
+def write_lists(root: Path, albums: list[Album]) -> dict[str, int]:
+    """Write the lists and pairs files; returns the number of lines of each pairs file."""
+    lines: dict[str, list[PairLine]] = {}
+    for split, is_test in (("train", False), ("test", True)):
+        keypoints = {name: joints for album in albums if album.is_test == is_test
+                     for name, joints in album.keypoints.items()}  # fmt: skip
+        (root / f"{split}.lst").write_text("".join(f"{name}\n" for name in sorted(keypoints)), encoding="utf-8")
+        lines[split] = build_pairs(keypoints)
+    lines["test"] = [PairLine(line.target, (source,)) for line in lines["test"] for source in line.sources]
+    for split, pairs in lines.items():
+        write_pairs(root / f"{split}_pairs.txt", pairs)
+    return {split: len(pairs) for split, pairs in lines.items()}
+
+
+def _check(name: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise ValueError(f"--{name} {value} is outside of {low} to {high}")
