@@ -17,27 +17,35 @@ from typing import Any
 
 import cv2
 import numpy as np
+import torch
 
 from config.cli import run
 from config.load import load_config
-from config.schema import Config
+from config.schema import Config, QuantizeSchedule, ResizeSchedule, ScheduleConfig
 from data.openpose import DEEPFASHION_FRAME, pose_file, read_keypoints
 from data.pairs import output_name, read_list, read_pairs, store_key
 from data.pose import face_box, to_image_frame
 from data.store import ImageStore, store_path
 from losses.face import face_crop
-from metrics import folders, parallel
+from metrics import folders
 from metrics.evaluate import Pair, Track, TrackScores, equal_contents, score_tracks, summarise
-from metrics.images import ImageFile, Size, array_image, image_file
-from metrics.protocols import PROTOCOLS, load_protocol
+from metrics.html import number
+from metrics.images import ImageFile, Size, array_image, image_file, prepare
+from metrics.pages import report_page
+from metrics.protocols import PROTOCOLS, Protocol, load_protocol
 from metrics.reals import real_statistics, set_hash
-from metrics.report import Report, versions, write_json, write_rows
+from metrics.report import Report, markdown, metric_names, rows_path, versions, write_json, write_rows
 from metrics.scorer import FeatureStatistics, Scorer, load_scorer
+from metrics.self_check import CHECK_SIZE, self_check
+from metrics.slices import describe, intervals, slice_means
 from models.build import build_schedule
 from models.schedules import Schedule
 from trainers.distributed import connect
 
 _LOG = logging.getLogger("eval_step")
+Means = dict[str, Any]
+COPY_SOURCE = "copy_source"
+FEW_IMAGES = 2048  # fewer than the width of the features: their covariance is singular
 
 
 @dataclass
@@ -48,13 +56,12 @@ class Task:
     tracks: list[Track]
     size: Size
     reals: list[ImageFile]
-    schedule: Schedule | None = None
     unmatched: dict[str, list[str]] = field(default_factory=dict)
     decisions: list[str] = field(default_factory=list)
 
 
 class Dataset:
-    """Images and joints of a run's data: the raw `img/` folder where it is, else the store, which holds the same pixels."""
+    """Images and joints of a run's data: the raw `img/` folder where it is, else the store with the same pixels."""
 
     def __init__(self, config: Config) -> None:
         self.root, self.size = Path(config.data.root), config.data.image_size
@@ -93,6 +100,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--protocol", default="nted", help=f"{', '.join(PROTOCOLS)}, or a YAML file (default nted)")
     parser.add_argument("--output", type=Path, help="folder of the report (default: the one that holds --generated)")
     parser.add_argument("--cache", type=Path, default=Path("eval_cache"), help="folder of statistics of the reals")
+    parser.add_argument("--pckh", action="store_true", help="score poses with a detector too (slow on a CPU)")
     parser.add_argument("--strict", action="store_true", help="stop where a generated or true image has no partner")
     parser.add_argument("--self_check", action="store_true", help="check the metrics themselves and stop")
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
@@ -105,73 +113,83 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
+def read_config(arguments: argparse.Namespace) -> Config:
+    """The run's configuration with the overrides of the command line."""
+    seed = [] if arguments.seed is None else [f"seed={arguments.seed}"]
+    return load_config(arguments.config, [*arguments.overrides, *seed])
+
+
 def task_from_config(arguments: argparse.Namespace) -> Task:
-    """The test pairs of a run's configuration; reals are train.lst, or the test targets where there is none."""
-    overrides = [*arguments.overrides, *([] if arguments.seed is None else [f"seed={arguments.seed}"])]
-    config = load_config(arguments.config, overrides)
+    """The test pairs of a run's configuration; reals are train.lst where there is one."""
+    config = read_config(arguments)
     dataset = Dataset(config)
-    lines = read_pairs(dataset.root / "test_pairs.txt")
-    every = {output_name(line.sources[0], line.target): (line.sources[0], line.target) for line in lines}
+    listed, reals = dataset.root / "test_pairs.txt", dataset.root / "train.lst"
+    every = {output_name(line.sources[0], line.target): (line.sources[0], line.target) for line in read_pairs(listed)}
     present = {path.name: path for path in folders.list_images(arguments.generated)}
     names = sorted(every.keys() & present.keys())
     if not names:
-        raise ValueError(
-            f"{arguments.generated} holds no image of {dataset.root}/test_pairs.txt; run inference.py first"
-        )
-    schedule = build_schedule(config.schedule, dataset.size)
-    task = Task([dataset.pair(*every[name]) for name in names], [], dataset.size, [], schedule)
+        raise ValueError(f"{arguments.generated} holds no image of {listed}; run inference.py first")
+    task = Task([dataset.pair(*every[name]) for name in names], [], dataset.size, [])
     task.unmatched = {
-        "generated_only": sorted(present.keys() - every),
-        "ground_truth_only": sorted(every.keys() - present),
+        "generated_only": sorted(present.keys() - every.keys()),
+        "ground_truth_only": sorted(every.keys() - present.keys()),
     }
-    task.tracks = _step_tracks(arguments.generated, names, {name: present[name] for name in names}, schedule, task)
-    task.tracks.append(_copy_source(task.pairs))
-    listed = dataset.root / "train.lst"
-    if listed.is_file():
-        task.reals = [dataset.image(name) for name in read_list(listed)]
+    schedule = build_schedule(config.schedule, dataset.size)
+    _add_tracks(task, arguments, {name: present[name] for name in names}, schedule)
+    task.reals = [dataset.image(name) for name in read_list(reals)] if reals.is_file() else []
     return task
 
 
 def task_from_folders(arguments: argparse.Namespace) -> Task:
-    """Anyone's images beside their ground truth; steps need --config for their schedule."""
+    """Anyone's images beside their ground truth; step folders need --config, for its schedule."""
     matches = folders.match_folders(arguments.generated, arguments.ground_truth)
-    files = {name: pair[0] for name, pair in matches.pairs.items()}
-    truths = {path: image_file(path) for _, path in matches.pairs.values()}
-    pairs = [Pair(name, truths[truth]) for name, (_, truth) in sorted(matches.pairs.items())]
-    first = image_file(next(iter(files.values()))).read()
-    task = Task(pairs, [], (first.shape[0], first.shape[1]), [])
+    sources = folders.find_sources(matches.pairs, arguments.ground_truth)
+    pairs = [
+        Pair(name, image_file(truth), image_file(sources[name]) if name in sources else None)
+        for name, (_, truth) in sorted(matches.pairs.items())
+    ]
+    first = image_file(matches.pairs[pairs[0].name][0]).read()
+    size = (first.shape[0], first.shape[1])
+    task = Task(pairs, [], size, [])
     task.unmatched = {"generated_only": matches.generated_only, "ground_truth_only": matches.ground_truth_only}
-    task.tracks = _step_tracks(arguments.generated, [pair.name for pair in pairs], files, None, task)
+    schedule = build_schedule(read_config(arguments).schedule, size) if arguments.config else None
+    _add_tracks(task, arguments, {name: pair[0] for name, pair in matches.pairs.items()}, schedule)
     return task
 
 
-def _step_tracks(
-    folder: Path, names: list[str], final: dict[str, Path], schedule: Schedule | None, task: Task
-) -> list[Track]:
-    """A track for each step's folder; without step folders (or a schedule to degrade by) one for the final images."""
-    steps = folders.step_folders(folder)
+def _add_tracks(task: Task, arguments: argparse.Namespace, final: dict[str, Path], schedule: Schedule | None) -> None:
+    """A track for each step's folder, or one for the final images; and the baseline where all sources are known."""
+    if arguments.strict and any(task.unmatched.values()):
+        counts = ", ".join(f"{len(names)} {side.replace('_', ' ')}" for side, names in task.unmatched.items())
+        raise ValueError(f"--strict: names do not match ({counts}); run without --strict for the list of them")
+    steps = folders.step_folders(arguments.generated)
     if steps and schedule is None:
-        task.decisions.append(
-            "step folders are left out: without --config there is no schedule to degrade ground truth by"
-        )
-    if not steps or schedule is None:
-        return [Track("final", {name: image_file(path) for name, path in final.items()})]
+        task.decisions.append("step folders are left out: their ground truth needs the schedule of a --config")
+    if steps and schedule is not None:
+        task.tracks = _step_tracks(steps, list(final), schedule)
+    else:
+        task.tracks = [Track("final", {name: image_file(path) for name, path in final.items()})]
+    sources = {pair.name: pair.source for pair in task.pairs if pair.source is not None}
+    if len(sources) == len(task.pairs):
+        task.tracks.append(Track(COPY_SOURCE, sources, prepared=False))
+    else:
+        task.decisions.append("copying the source is not scored: not all sources are known")
+
+
+def _step_tracks(steps: list[Path], names: list[str], schedule: Schedule) -> list[Track]:
     if len(steps) != schedule.num_steps:
         raise ValueError(
-            f"{folder} has {len(steps)} step folders, schedule.num_steps is {schedule.num_steps}; use the run's config"
+            f"{steps[0].parent} has {len(steps)} step folders, schedule.num_steps is {schedule.num_steps}; "
+            "use the configuration that the images were made with"
         )
     return [
         Track(
-            f"step_{step:02d}",
+            path.name,
             {name: image_file(path / name, f"{path.name}/{name}") for name in names},
             None if step + 1 == schedule.num_steps else partial(schedule.degrade, level=step + 1),
         )
         for step, path in enumerate(steps)
     ]
-
-
-def _copy_source(pairs: list[Pair]) -> Track:
-    return Track("copy_source", {pair.name: pair.source for pair in pairs if pair.source}, prepared=False)
 
 
 def choose_reals(arguments: argparse.Namespace, task: Task) -> None:
@@ -186,58 +204,150 @@ def choose_reals(arguments: argparse.Namespace, task: Task) -> None:
         task.decisions.append("no real set was given: FID and KID compare with the ground truth of the scored pairs")
 
 
-def evaluate(task: Task, scorer: Scorer, cache: Path) -> tuple[list[TrackScores], list[dict[str, Any]], dict[str, Any]]:
+def score(task: Task, scorer: Scorer, cache: Path) -> tuple[list[TrackScores], list[Means], dict[str, Any]]:
     """Scores of all tracks, their means, and what the real set was."""
     scores = score_tracks(task.pairs, task.tracks, scorer, task.size)
     reals: list[FeatureStatistics | None] = [None] * len(task.tracks)
     about: dict[str, Any] = {"count": len(task.reals), "hash": None}
     if scorer.features is not None:
-        about["hash"] = set_hash(task.reals)
-        degrades = [track.degrade for track in task.tracks]
-        reals[:] = real_statistics(task.reals, about["hash"], degrades, scorer, task.size, cache)
+        about["hash"] = content = set_hash(task.reals)
+        _check_reals(content, scorer.protocol)
+        reals[:] = real_statistics(
+            task.reals, content, [track.degrade for track in task.tracks], scorer, task.size, cache
+        )
     return scores, [summarise(one, real, scorer) for one, real in zip(scores, reals, strict=True)], about
 
 
-def build_report(
-    arguments: argparse.Namespace, task: Task, scorer: Scorer, scores: list[TrackScores], means: list[dict[str, Any]]
-) -> Report:
+def build_report(task: Task, scorer: Scorer, scores: list[TrackScores], means: list[Means]) -> Report:
     """Everything that the numbers need to be understood."""
+    described = {pair.name: describe(pair) for pair in task.pairs}
+    for one, mean in zip(scores, means, strict=True):
+        mean["intervals"] = intervals(one.rows)
+        for row in one.rows:
+            row |= described[row["name"]]
     by_label = dict(zip((track.label for track in task.tracks), means, strict=True))
-    copy_source = by_label.pop("copy_source", None)
+    copy_source = by_label.pop(COPY_SOURCE, None)
     return {
-        "name": arguments.name or arguments.generated.name,
         "steps": [{"step": step, "label": label, **mean} for step, (label, mean) in enumerate(by_label.items())],
         "copy_source": copy_source,
+        "slices": slice_means(final_rows(task, scores)),
         "protocol": scorer.protocol.model_dump(mode="json"),
         "missing": [asdict(missing) for missing in scorer.missing],
-        "decisions": task.decisions,
-        "counts": {
-            "pairs": len(task.pairs),
-            "generated_only": len(task.unmatched["generated_only"]),
-            "ground_truth_only": len(task.unmatched["ground_truth_only"]),
-            "equal_contents": equal_contents(scores[0].rows),
-        },
+        "decisions": [*task.decisions, *remarks(task, scorer, scores)],
+        "counts": {"pairs": len(task.pairs)} | {side: len(names) for side, names in task.unmatched.items()},
         "unmatched": task.unmatched,
         "image_size": list(task.size),
         "versions": versions(),
     }
 
 
+def final_rows(task: Task, scores: list[TrackScores]) -> list[dict[str, Any]]:
+    """The scores of the final images: the last track but the baseline."""
+    return [one.rows for track, one in zip(task.tracks, scores, strict=True) if track.label != COPY_SOURCE][-1]
+
+
+def remarks(task: Task, scorer: Scorer, scores: list[TrackScores]) -> list[str]:
+    """What was decided about unusual images, in sentences."""
+    protocol, rows, found = scorer.protocol, final_rows(task, scores), []
+    for side, names in task.unmatched.items():
+        if names:
+            found.append(f"{len(names)} images are {side.replace('_', ' ')} and left out, the first: {names[0]}")
+    if (jpegs := sum(not name.endswith(".png") for name in _final(task).images)) and protocol.file_format == "png":
+        found.append(f"{jpegs} generated images are not PNG: JPEG artefacts are part of their scores")
+    if copies := equal_contents(rows):
+        found.append(f"{copies} generated images are copies of another one, and scored like the rest")
+    if exact := sum(row["psnr"] == float("inf") for row in rows):
+        found.append(f"{exact} generated images equal their ground truth: their infinite PSNR is left out of the mean")
+    shortest = min(protocol.canvas or task.size)
+    if any(variant.window == "uniform" and variant.size > shortest for variant in protocol.ssim.values()):
+        found.append(
+            f"the SSIM window is larger than the images and was shrunk to {shortest - 1 + shortest % 2} pixels"
+        )
+    least = min(len(task.pairs), len(task.reals))
+    if scorer.features is not None and least < FEW_IMAGES:
+        few = "needs two images on each side" if least < 2 else "is biased upward"
+        found.append(
+            f"FID of {len(task.pairs)} images against {len(task.reals)} reals {few}; compare equal counts only"
+        )
+    if protocol.real_count not in (None, len(task.reals)):
+        found.append(f"{len(task.reals)} reals, the protocol's numbers use {protocol.real_count} ({protocol.real_set})")
+    return found
+
+
+def write_report(arguments: argparse.Namespace, task: Task, report: Report, scores: list[TrackScores]) -> Path:
+    """report.json, report.md, report.html and per_image.csv; returns the path of the first."""
+    output = arguments.output or arguments.generated.resolve().parent
+    path = output if output.suffix == ".json" else output / "report.json"
+    write_json(path, report)
+    rows = [{"track": t.label, **row} for t, one in zip(task.tracks, scores, strict=True) for row in one.rows]
+    write_rows(rows_path(path), rows)
+    path.with_suffix(".md").write_text(markdown(report), encoding="utf-8")
+    page = report_page(report, final_rows(task, scores), partial(example, task, load_protocol(arguments.protocol)))
+    path.with_suffix(".html").write_text(page, encoding="utf-8")
+    return path
+
+
+def example(task: Task, protocol: Protocol, name: str) -> list[np.ndarray]:
+    """Source (where known), ground truth and final image of a pair, all of one size."""
+    pair = next(pair for pair in task.pairs if pair.name == name)
+    truths = [image for image in (pair.source, pair.target) if image is not None]
+    prepared = [prepare(image.read(), task.size, protocol, image.name) for image in truths]
+    return [*prepared, _final(task).images[name].read()]
+
+
+def check_metrics(device: torch.device, protocol: Protocol) -> int:
+    """`--self_check`: a line for each check; exit code 1 where one fails."""
+    schedules: dict[str, ScheduleConfig] = {"quantize": QuantizeSchedule(), "resize": ResizeSchedule()}
+    degrades = {
+        f"{kind}, level {level}": partial(build_schedule(section, CHECK_SIZE).degrade, level=level)
+        for kind, section in schedules.items()
+        for level in (1, section.num_steps // 2, section.num_steps)
+    }
+    checks = self_check(load_scorer(protocol, device), degrades)
+    for check in checks:
+        sys.stdout.write(f"{check.outcome:<8}{check.name}: {check.detail}\n")
+    return int(any(check.outcome == "FAILED" for check in checks))
+
+
+def _final(task: Task) -> Track:
+    return [track for track in task.tracks if track.label != COPY_SOURCE][-1]
+
+
+def _check_reals(content: str, protocol: Protocol) -> None:
+    if protocol.real_hash not in (None, content):
+        raise ValueError(f"the reals have the hash {content}, protocol {protocol.name} expects {protocol.real_hash}")
+
+
+def _summary(report: Report) -> str:
+    lines = [f"missing: {', '.join(item['metrics'])}: {item['reason']}" for item in report["missing"]]
+    lines += [f"note: {text}" for text in report["decisions"]]
+    metrics = metric_names(report)
+    lines.append(" ".join(f"{cell:>12}" for cell in ["", *metrics]))
+    rows = [*((step["label"], step) for step in report["steps"]), (COPY_SOURCE, report["copy_source"] or {})]
+    lines += [
+        " ".join(f"{cell:>12}" for cell in [label, *(number(r.get(m)) for m in metrics)]) for label, r in rows if r
+    ]
+    return "\n".join(lines) + "\n"
+
+
 def main() -> int:
     arguments = parse_arguments()
-    cv2.setNumThreads(1)  # the images themselves are shared among threads
+    cv2.setNumThreads(1)  # whole images are shared among threads
+    protocol = load_protocol(arguments.protocol)
     with connect() as world:
-        scorer = load_scorer(load_protocol(arguments.protocol), world.device, face_crop)
-        task = task_from_config(arguments) if arguments.config else task_from_folders(arguments)
+        if arguments.self_check:
+            return check_metrics(world.device, protocol)
+        if world.is_main:
+            _LOG.info("protocol\n  %s", "\n  ".join(protocol.lines()))
+        task = task_from_folders(arguments) if arguments.ground_truth else task_from_config(arguments)
         choose_reals(arguments, task)
-        scores, means, about = evaluate(task, scorer, arguments.cache)
-        if parallel.rank_and_world()[0] == 0:
-            report = build_report(arguments, task, scorer, scores, means)
-            report["reals"] = about
-            folder = arguments.output or arguments.generated.resolve().parent
-            write_json(folder / "report.json", report)
-            rows = [{"track": t.label, **row} for t, one in zip(task.tracks, scores, strict=True) for row in one.rows]
-            write_rows(folder / "per_image.csv", rows)
+        scorer = load_scorer(protocol, world.device, face_crop, arguments.pckh)
+        scores, means, reals = score(task, scorer, arguments.cache)
+        if world.is_main:
+            report = {"name": arguments.name or arguments.generated.resolve().name}
+            report |= build_report(task, scorer, scores, means) | {"reals": reals}
+            path = write_report(arguments, task, report, scores)
+            sys.stdout.write(f"{_summary(report)}{path}\n")
     return 0
 
 

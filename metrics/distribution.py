@@ -34,9 +34,9 @@ class Moments:
     scatter: Array
 
     @classmethod
-    def empty(cls, width: int) -> Moments:
-        """Moments of no vectors of `width` numbers."""
-        return cls(0, np.zeros(width), np.zeros((width, width)))
+    def empty(cls) -> Moments:
+        """Moments of no vectors, to merge others into."""
+        return cls(0, np.zeros(0), np.zeros((0, 0)))
 
     @classmethod
     def of(cls, features: NDArray[np.floating]) -> Moments:
@@ -52,9 +52,9 @@ class Moments:
 
     def merge(self, other: Moments) -> Moments:
         """Moments of both sets together."""
+        if not self.count or not other.count:
+            return self if self.count else other
         count = self.count + other.count
-        if not count:
-            return self
         shift = other.mean - self.mean
         mean = self.mean + shift * (other.count / count)
         between = np.outer(shift, shift) * (self.count * other.count / count)
@@ -162,14 +162,14 @@ def squared_mmd(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     return float(within - 2 * _kernel(a, b).mean())
 
 
-def _kernel(a: Array, b: Array) -> Array:
+def _kernel(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
     return (a @ b.T / a.shape[1] + 1) ** 3
 
 
 def _not_negative(eigenvalues: Array) -> Array:
     if eigenvalues.min() < -NEGATIVE_EIGENVALUE_GUARD * max(float(eigenvalues.max()), 0.0) - np.finfo(np.float64).eps:
         raise ValueError(
-            f"a covariance has the eigenvalue {eigenvalues.min():.3g} (largest {eigenvalues.max():.3g}): not a covariance; "
+            f"a covariance has the eigenvalue {eigenvalues.min():.3g} (largest {eigenvalues.max():.3g}), not one; "
             "recompute the statistics"
         )
     return eigenvalues.clip(min=0)

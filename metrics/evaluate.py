@@ -21,7 +21,6 @@ from metrics.images import ImageFile, Pixels, Size, prepare
 from metrics.scorer import FeatureStatistics, Row, Scorer, degrade_pixels
 
 Degrade = Callable[[Tensor], Tensor]
-HIGHER_IS_BETTER = {"ssim": True, "psnr": True, "l1": False, "mae": False, "lpips": False, "fid": False, "kid": False}
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ def _score_batch(
     ):
         digest = hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
         result.rows.append({"name": pair.name, "digest": digest, **row, "lpips": distance})
-    _score_faces(batch, generated, targets, scorer, result.rows[-len(rows) :])
+    _score_people(batch, generated, targets, scorer, result.rows[-len(rows) :])
     if result.statistics is not None:
         kept = [image for position, image in zip(batch.positions, generated, strict=True) if position < limit]
         names = [pair.name for position, pair in zip(batch.positions, batch.pairs, strict=True) if position < limit]
@@ -140,12 +139,19 @@ def _score_batch(
             result.statistics.add(names, scorer.embed(kept))
 
 
-def _score_faces(batch: Batch, generated: list[Pixels], targets: list[Pixels], scorer: Scorer, rows: list[Row]) -> None:
+def _score_people(
+    batch: Batch, generated: list[Pixels], targets: list[Pixels], scorer: Scorer, rows: list[Row]
+) -> None:
+    """Add what needs joints: the scores of faces, and of the pose where a detector was asked for."""
+    if scorer.detector is not None:
+        scores = scorer.pose_scores(generated, [pair.joints for pair in batch.pairs])
+        for row, score in zip(rows, scores, strict=True):
+            row["pckh"] = score
     if scorer.face_crop is None or all(pair.face is None for pair in batch.pairs):
         return
     boxes = np.stack([np.full(4, -1.0) if pair.face is None else pair.face for pair in batch.pairs])
-    for row, scores in zip(rows, scorer.face_scores(generated, targets, boxes), strict=True):
-        row |= scores
+    for row, face in zip(rows, scorer.face_scores(generated, targets, boxes), strict=True):
+        row |= face
 
 
 def _read_generated(image: ImageFile, size: Size, scorer: Scorer) -> Pixels:

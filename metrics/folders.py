@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,13 +71,14 @@ def match_folders(generated: Path, ground_truth: Path) -> Matches:
 
 
 def plain_key(name: str) -> str:
-    """Letters and digits of a name without suffix, `img/` or the prefix `fashion`: equal for a path and its flat form."""
+    """Letters and digits of a name without suffix, `img/` and `fashion`: equal for a path and its flattened form."""
     stem = re.sub(r"\.(png|jpe?g)$", "", name, flags=re.IGNORECASE)
     return re.sub(r"[^0-9A-Za-z]", "", stem.removeprefix("img/")).removeprefix("fashion")
 
 
-def find_sources(names: Iterable[str], images: Mapping[str, Path]) -> dict[str, Path]:
-    """The source image of each pair name whose source is among `images` (by `plain_key`)."""
+def find_sources(names: Iterable[str], folder: Path) -> dict[str, Path]:
+    """The source image of each pair name whose source is in a folder."""
+    images = _index(list_images(folder), folder)
     found = {name: next((images[key] for key in _source_candidates(name) if key in images), None) for name in names}
     return {name: path for name, path in found.items() if path is not None}
 

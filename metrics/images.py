@@ -62,8 +62,8 @@ def prepare(image: Pixels, size: Size, protocol: Protocol, name: str) -> Pixels:
     height, width = image.shape[:2]
     if abs(height / width * size[1] / size[0] - 1) > MAX_ASPECT_CHANGE:
         raise ValueError(
-            f"{name} is {height}x{width}, of another shape than the generated {size[0]}x{size[1]}; give ground truth of "
-            "the same shape, or --protocol dptn for 256x256 images with a border"
+            f"{name} is {height}x{width}, of another shape than the generated {size[0]}x{size[1]}; give ground "
+            "truth of the same shape, or --protocol dptn for 256x256 images with a border"
         )
     if (height, width) == size:
         return image

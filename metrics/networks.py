@@ -140,6 +140,29 @@ class Lpips(nn.Module):
         return self.net(*(batch.float() / self.scale + self.shift for batch in (images, targets))).flatten()
 
 
+class KeypointDetector(nn.Module):
+    """torchvision's Keypoint R-CNN (He et al., ICCV 2017), trained on COCO."""
+
+    MIN_SCORE = 0.5
+
+    def __init__(self) -> None:
+        from torchvision.models.detection import keypointrcnn_resnet50_fpn
+
+        super().__init__()
+        state = read_state(ensure_weights("keypoint_rcnn"))
+        self.net = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None)
+        _load(self.net, state, weights_path("keypoint_rcnn"))
+        self.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> list[Tensor | None]:
+        """(B, 3, H, W) uint8 -> for each image the (17, 2) COCO keypoints of its surest person, None where none is."""
+        found = self.net(list(images.float() / 255))
+        return [
+            one["keypoints"][0, :, :2] if len(one["scores"]) and one["scores"][0] >= self.MIN_SCORE else None
+            for one in found
+        ]
+
+
 def _load(network: nn.Module, state: dict[str, Any], path: Path) -> None:
     try:
         network.load_state_dict(state)

@@ -103,7 +103,8 @@ def _local_mean(image: Array, window: SsimWindow) -> Array:
     else:
         taps = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / window.sigma))
         mean = cv2.sepFilter2D(image, cv2.CV_64F, taps / taps.sum(), taps / taps.sum())
-    return mean.reshape(image.shape)[radius : height - radius, radius : width - radius]
+    whole: Array = np.asarray(mean, np.float64).reshape(image.shape)
+    return whole[radius : height - radius, radius : width - radius]
 
 
 def _data_range(prediction: Array, data_range: float | None) -> float:
@@ -122,7 +123,9 @@ def _as_float_pair(prediction: Image, target: Image) -> tuple[Array, Array]:
 
 
 def _as_float(image: Image) -> Array:
-    return image / 255.0 if image.dtype == np.uint8 else image.astype(np.float64)
+    values: Array = image.astype(np.float64)
+    values *= 1 / 255 if image.dtype == np.uint8 else 1
+    return values
 
 
 def _check_window(shape: tuple[int, ...], window: SsimWindow) -> None:

@@ -60,7 +60,7 @@ def real_statistics(
         computed = _compute(images, list(unknown.values()), scorer, size)
         for path, statistics in zip(unknown, computed, strict=True):
             _write(path, statistics)
-    return [statistics for path in paths if (statistics := _read(path)) is not None]
+    return [entry for entry in map(_read, paths) if entry is not None]
 
 
 def _compute(

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 Report = dict[str, Any]
+FIRST_METRICS = ("ssim", "psnr", "l1", "lpips", "fid", "kid")
+NOT_METRICS = ("step", "level", "label", "identical", "intervals", "kid_deviation")
 PACKAGES = ("torch", "torchvision", "numpy", "opencv-python-headless", "pillow", "lpips", "torch-fidelity")
 
 
@@ -54,6 +56,47 @@ def read_rows(path: Path) -> list[dict[str, str]]:
         raise ValueError(f"{path} does not exist; it is written beside report.json by eval_step.py") from None
 
 
+def rows_path(report: Path) -> Path:
+    """Where the lines of a report (its file or its folder) are."""
+    return (report if report.is_dir() else report.parent) / "per_image.csv"
+
+
+def metric_names(report: Report) -> list[str]:
+    """The metrics of a report, those that everyone reports first."""
+    names = [key for key in report["steps"][-1] if key not in NOT_METRICS]
+    return [key for key in FIRST_METRICS if key in names] + sorted(key for key in names if key not in FIRST_METRICS)
+
+
+def markdown(report: Report) -> str:
+    """`report.md`: the numbers of every step, slices, and every choice behind them."""
+    protocol, metrics = report["protocol"], metric_names(report)
+    lines = [f"# Evaluation of {report['name']}", ""]
+    lines += [f"{report['counts']['pairs']} pairs, protocol `{protocol['name']}`: {protocol['description']}.", ""]
+    lines += [f"> {', '.join(item['metrics'])} missing: {item['reason']}\n" for item in report["missing"]]
+    lines += [f"> {text}\n" for text in report["decisions"]]
+    rows = [_values(step["label"], step, metrics) for step in report["steps"]]
+    if report["copy_source"]:
+        rows.append(_values("copy of the source", report["copy_source"], metrics))
+    lines += _markdown_table(["", *metrics], rows)
+    for kind, groups in report["slices"].items():
+        lines += ["", f"## By {kind.replace('_', ' ')}", ""]
+        lines += _markdown_table(
+            ["", "images", *metrics],
+            [_values(name, group, ["count", *metrics]) for name, group in groups.items()],
+        )
+    for part in ("protocol", "counts", "reals", "versions"):
+        lines += ["", f"## {part.capitalize()}", "", *(f"- {key}: {value}" for key, value in report[part].items())]
+    for side, names in report["unmatched"].items():
+        if names:
+            lines += [
+                "",
+                f"## {side.replace('_', ' ').capitalize()} ({len(names)})",
+                "",
+                *(f"- {name}" for name in names),
+            ]
+    return "\n".join(lines) + "\n"
+
+
 def versions() -> dict[str, str]:
     """Versions of everything that computes a number."""
     found = {"python": platform.python_version()}
@@ -63,6 +106,21 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def _values(name: str, means: Mapping[str, Any], metrics: Sequence[str]) -> list[Any]:
+    return [name, *(means.get(metric) for metric in metrics)]
+
+
+def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    cells = [[_cell(value) for value in row] for row in rows]
+    return [f"| {' | '.join(row)} |" for row in [list(header), ["---"] * len(header), *cells]]
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    return "–" if value is None else str(value)
 
 
 def _finite(value: Any) -> Any:

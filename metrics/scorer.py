@@ -17,9 +17,9 @@ from metrics import networks, paired
 from metrics.distribution import FeatureSample, Moments
 from metrics.images import Pixels
 from metrics.networks import MissingWeights
+from metrics.pose import Joints, openpose_from_coco, pckh
 from metrics.protocols import Protocol
 
-FEATURE_WIDTH = 2048
 Row = dict[str, Any]
 FaceCrop = Callable[[Tensor, Tensor], Tensor]
 
@@ -42,7 +42,7 @@ class FeatureStatistics:
     @classmethod
     def empty(cls, protocol: Protocol) -> FeatureStatistics:
         """Statistics of no image."""
-        return cls(Moments.empty(FEATURE_WIDTH), FeatureSample(protocol.kid_sample))
+        return cls(Moments.empty(), FeatureSample(protocol.kid_sample))
 
     def add(self, names: list[str], features: NDArray[np.floating]) -> None:
         """Take in (N, D) features under their names."""
@@ -64,10 +64,11 @@ class Scorer:
     features: nn.Module | None = None
     missing: list[Missing] = field(default_factory=list)
     face_crop: FaceCrop | None = None
+    detector: nn.Module | None = None
 
     def pixel_scores(self, pairs: list[tuple[Pixels, Pixels]], pool: ThreadPoolExecutor) -> list[Row]:
         """SSIM variants, PSNR, L1 and MAE of each (generated, target) pair."""
-        return list(pool.map(lambda pair: pixel_scores(*pair, self.protocol), pairs))
+        return list(pool.map(lambda pair: pixel_scores(pair[0], pair[1], self.protocol), pairs))
 
     def lpips_scores(self, generated: list[Pixels], targets: list[Pixels]) -> list[float | None]:
         """LPIPS of each pair, None where the network is missing."""
@@ -89,6 +90,14 @@ class Scorer:
             rows[index]["face_lpips"] = distances[index] if distances else None
         return rows
 
+    def pose_scores(self, generated: list[Pixels], truths: list[Joints | None]) -> list[float | None]:
+        """PCKh of the persons that the detector sees, None where a pair's joints are not known."""
+        assert self.detector is not None
+        with torch.inference_mode():
+            found = self.detector(to_tensor(generated).to(self.device))
+        seen = [None if one is None else openpose_from_coco(one.cpu().numpy()) for one in found]
+        return [None if truth is None else pckh(one, truth) for one, truth in zip(seen, truths, strict=True)]
+
     def embed(self, images: list[Pixels]) -> NDArray[np.float32]:
         """(N, 2048) Inception features."""
         assert self.features is not None
@@ -101,20 +110,24 @@ class Scorer:
             return self.lpips(a.to(self.device), b.to(self.device)).tolist()
 
 
-def load_scorer(protocol: Protocol, device: torch.device, face_crop: FaceCrop | None = None) -> Scorer:
+def load_scorer(
+    protocol: Protocol, device: torch.device, face_crop: FaceCrop | None = None, with_pose: bool = False
+) -> Scorer:
     """A protocol's networks on a device; those whose weights cannot be had are listed, not replaced."""
     scorer = Scorer(protocol, device, face_crop=face_crop)
     scorer.lpips = _try(
         ("lpips",), scorer, lambda: networks.Lpips(protocol.lpips_network, protocol.lpips_range == "unit")
     )
     scorer.features = _try(("fid", "kid"), scorer, lambda: _inception(protocol))
+    if with_pose:
+        scorer.detector = _try(("pckh",), scorer, networks.KeypointDetector)
     return scorer
 
 
 def pixel_scores(generated: Pixels, target: Pixels, protocol: Protocol) -> Row:
     """SSIM variants, PSNR, L1 and MAE of one pair; a uniform SSIM window shrinks to fit a small image."""
     if protocol.canvas is not None:
-        generated, target = (paired.pad_to_canvas(image, protocol.canvas) for image in (generated, target))
+        generated, target = (_on_canvas(image, protocol.canvas) for image in (generated, target))
     size = (target.shape[0], target.shape[1])
     scores: Row = {
         name: paired.ssim(generated, target, paired.fit_window(variant.settings(), size))
@@ -148,6 +161,10 @@ def degrade_fingerprint(degrade: Callable[[Tensor], Tensor] | None, size: tuple[
         return "clean"
     probe = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
     return hashlib.blake2b(degrade_pixels([probe], degrade)[0].tobytes(), digest_size=16).hexdigest()
+
+
+def _on_canvas(image: Pixels, size: tuple[int, int]) -> Pixels:
+    return paired.pad_to_canvas(image, size).astype(np.uint8, copy=False)
 
 
 def _inception(protocol: Protocol) -> nn.Module:

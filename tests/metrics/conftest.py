@@ -1,7 +1,6 @@
 """A tiny data set in DeepFashion's layout, with generated images for each step, for tests of the evaluation."""
 
-import os
-import subprocess
+import importlib.util
 import sys
 from pathlib import Path
 from typing import NamedTuple
@@ -11,8 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
+from config.cli import run
 from config.load import load_config
 from data.pairs import output_name
+from metrics import networks
 from models.build import build_schedule
 
 SIZE = (64, 48)
@@ -104,18 +105,33 @@ def evaluation(tmp_path_factory: pytest.TempPathFactory) -> Evaluation:
 
 
 @pytest.fixture(scope="session")
-def eval_step():
-    """Run eval_step.py as a person would; returns the finished process."""
+def entry_point():
+    """The module of eval_step.py, which nothing imports by name."""
+    spec = importlib.util.spec_from_file_location("eval_step_under_test", "eval_step.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
 
-    def call(*arguments: object, processes: int = 1, **environment: str) -> subprocess.CompletedProcess[str]:
-        launcher = (
-            [] if processes == 1 else ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"]
-        )
-        command = [sys.executable, *launcher, "eval_step.py", *map(str, arguments)]
-        variables = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""} | environment
-        return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=120, check=False)
+
+@pytest.fixture
+def eval_step(entry_point, monkeypatch, tmp_path, capsys):
+    """Call eval_step.py as a command line does; returns its exit code, stdout and stderr."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr(networks, "_copy", refuse)
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["eval_step.py", "--cache", str(tmp_path / "cache"), *map(str, arguments)])
+        code = run(entry_point.main)
+        return code, *capsys.readouterr()
 
     return call
+
+
+def refuse(url: str, file: object) -> str:
+    """A machine without a network."""
+    raise OSError("no network in this test")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,40 @@
+"""Compare two evaluations: python -m scripts.compare_reports A B [--output compare.html]."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from config.cli import run
+from metrics.compare import compare, notes
+from metrics.html import number
+from metrics.pages import comparison_page
+from metrics.report import read_json, read_rows, rows_path
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("a", type=Path, help="a report.json, or the folder that holds it")
+    parser.add_argument("b", type=Path, help="another, of the same test images")
+    parser.add_argument("--output", type=Path, help="write the comparison as a page to this file")
+    arguments = parser.parse_args()
+    a, b = read_json(arguments.a), read_json(arguments.b)
+    rows_a, rows_b = read_rows(rows_path(arguments.a)), read_rows(rows_path(arguments.b))
+    warnings, comparisons = notes(a, b, rows_a, rows_b), compare(a, b, rows_a, rows_b)
+    for warning in warnings:
+        sys.stdout.write(f"note: {warning}\n")
+    sys.stdout.write(f"{'metric':<14}{'A':>10}{'B':>10}{'B - A':>12}  95 % interval of B - A\n")
+    for c in comparisons:
+        span = f"{number(c.interval[0])} to {number(c.interval[1])}" if c.interval else "-"
+        sys.stdout.write(
+            f"{c.metric:<14}{number(c.a):>10}{number(c.b):>10}{number(c.difference):>12}  {span:<26}{c.verdict}\n"
+        )
+    if arguments.output:
+        arguments.output.parent.mkdir(parents=True, exist_ok=True)
+        arguments.output.write_text(comparison_page(a, b, comparisons, warnings), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
