@@ -136,12 +136,12 @@ class Canvas:
         columns = turn.astype(np.float32) * np.float32(texture.colour.shape[1] / (2 * np.pi))
         rows = np.clip((along - texture.top) * texture.per_metre, 0, texture.colour.shape[0] - 1.01).astype(np.float32)
         width, height = box.right - box.left, box.bottom - box.top
-        columns, rows, shade = (cv2.resize(field, (width, height)) for field in (columns, rows, shade))
+        columns, rows, grey = (cv2.resize(field, (width, height)) for field in (columns, rows, shade))
         colour = cv2.remap(texture.colour, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
         if texture.alpha is not None:
             holes = cv2.remap(texture.alpha, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
             weight = cv2.multiply(weight, holes, scale=1 / 255)
-        grey = cv2.cvtColor(cv2.convertScaleAbs(shade, alpha=255 * (0.8 if behind else 1)), cv2.COLOR_GRAY2RGB)
+        grey = cv2.cvtColor(cv2.convertScaleAbs(grey, alpha=255 * (0.8 if behind else 1)), cv2.COLOR_GRAY2RGB)
         self._blend(cv2.multiply(colour, grey, scale=1 / 255), weight, box)
         self.owner[box.slices][weight > 127] = group
 

@@ -116,21 +116,27 @@ def _tailor_skirt(skirt: Skirt, per_metre: float) -> Texture:
 
 
 def _tailor_hips(trousers: Trousers, body: Body, per_metre: float) -> Texture:
-    patch = Patch(0.34, 0.66, 0.98, per_metre, (3, 15))
+    waist = trousers_waist(body)
+    patch = Patch(waist - 0.03, 0.66, 0.98, per_metre, (3, 15))
     fade = np.clip((0.6 - patch.along()) / 0.07, 0, 1) * np.ones(patch.size)  # into the legs, without a seam
     texture = weave(replace(trousers.fabric, folds=0.04), patch, (255 * fade).astype(np.uint8))
     plane = _plane(patch, body)
     soft = plane.soft
     fly = edge(np.abs(plane.x) - 0.0015, soft) * edge(plane.y - 0.53, soft) * plane.front
-    pockets = edge(np.abs(np.abs(plane.x) - 0.13 + 0.5 * (plane.y - 0.4)) - 0.0016, soft)
-    pockets = pockets * edge(np.abs(plane.y - 0.43) - 0.04, soft) * plane.front
-    back = _frame(np.abs(plane.x) - 0.075, plane.y - 0.5, 0.042, 0.05, soft) * ~plane.front
-    band = edge(np.abs(plane.y - 0.415) - 0.0012, soft)
+    pockets = edge(np.abs(np.abs(plane.x) - 0.13 + 0.5 * (plane.y - waist)) - 0.0016, soft)
+    pockets = pockets * edge(np.abs(plane.y - waist - 0.07) - 0.034, soft) * plane.front
+    back = _frame(np.abs(plane.x) - 0.075, plane.y - waist - 0.115, 0.042, 0.048, soft) * ~plane.front
+    band = edge(np.abs(plane.y - waist - 0.036) - 0.0012, soft)
     for lines in (fly, pockets, back, band):
         _print(texture.colour, 0.4 * lines * np.ones(patch.size), (16, 16, 22))
     if trousers.belt:
-        _belt(texture, patch, 0.395, trousers.belt)
+        _belt(texture, patch, waist + 0.018, trousers.belt)
     return texture
+
+
+def trousers_waist(body: Body) -> float:
+    """Height of the waistband, metres below the neck joint."""
+    return 0.395 if body.sex == "WOMEN" else 0.43
 
 
 def _tailor_leg(trousers: Trousers, per_metre: float) -> Texture:
@@ -219,7 +225,7 @@ def _lapel_neck(plane: Plane) -> Floats:
 
 NECKLINES: dict[str, Cut] = {
     "crew": _round_neck(0.07, 0.012),
-    "turtle": _round_neck(0.05, -0.03),
+    "turtle": lambda plane: np.zeros(plane.x.shape),
     "scoop": _round_neck(0.092, 0.075, 0.01),
     "boat": _round_neck(0.118, 0.0, -0.005),
     "v": _v_neck(0.085, 0.12),
@@ -354,8 +360,9 @@ CUTS = {
 def sleeve_radii(top: Top, bare: Floats) -> Floats:
     """(K, 2) radii of a sleeve over a bare arm's."""
     loose = top.ease + (0.012 if top.sleeve < 0.7 else 0.006)
-    return bare + np.stack([np.zeros(len(bare)), np.interp(bare[:, 0], [0, 0.6, 2], [0.003 + top.ease / 4, loose, loose])],
-                           -1)  # fmt: skip
+    sleeve = bare.copy()
+    sleeve[:, 1] += np.interp(bare[:, 0], [0, 0.6, 2], [0.003 + top.ease / 4, loose, loose])
+    return sleeve
 
 
 def solid(colour: RGB) -> Texture:

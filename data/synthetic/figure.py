@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 
 from data.synthetic import head
-from data.synthetic.canvas import RGB, Bytes, Canvas, Floats, Texture, ellipse, ribbon
-from data.synthetic.clothes import CUTS, TORSO_TOP, Closet, Tailored, sleeve_radii, solid, tailor
+from data.synthetic.canvas import RGB, Bytes, Canvas, Floats, Texture, Tube, ellipse, ribbon
+from data.synthetic.clothes import CUTS, TORSO_TOP, Closet, Tailored, sleeve_radii, solid, tailor, trousers_waist
 from data.synthetic.people import Person, Skirt, Top, Trousers
 from data.synthetic.pose import ARMS, EARS, EYES, LEGS, NECK, NOSE, SIGN, Camera, Pose, yaw_matrix
 from data.synthetic.shape import (
@@ -19,6 +19,7 @@ from data.synthetic.shape import (
     limb_tube,
     neck_tube,
     skirt_tube,
+    thicker,
     torso_tube,
 )
 
@@ -77,8 +78,15 @@ def _torso_depth(stage: Stage) -> float:
 
 
 def _paint_lower_body(canvas: Canvas, stage: Stage, model: Model) -> None:
+    if model.closet.leg is not None:  # the seat of the trousers, which the legs then overlap
+        seat = replace(model.closet.lower, alpha=None)
+        canvas.paint(_trousers_top(stage), seat, stage.facing, TORSO)
     for side in sorted(LEGS, key=lambda name: stage.depth[list(LEGS[name])][1:].sum()):
         _paint_leg(canvas, stage, model, side)
+
+
+def _trousers_top(stage: Stage) -> Tube:
+    return torso_tube(stage, trousers_waist(stage.body), 0.645, ease=0.008)
 
 
 def _paint_leg(canvas: Canvas, stage: Stage, model: Model, side: str) -> None:
@@ -91,10 +99,10 @@ def _paint_leg(canvas: Canvas, stage: Stage, model: Model, side: str) -> None:
     if not covered:
         canvas.paint(tube, model.skin, stage.facing, group)
         if outfit.socks and outfit.shoes == "sneaker":
-            canvas.paint(limb_tube(stage, chain, bare + (0, 0.003), start=1.72), solid(outfit.socks), 0, group)
+            canvas.paint(limb_tube(stage, chain, thicker(bare, 0.003), start=1.72), solid(outfit.socks), 0, group)
     _paint_shoe(canvas, stage, model, side)
     if outfit.shoes == "boot":
-        canvas.paint(limb_tube(stage, chain, bare + (0, 0.008), start=1.45), model.shoe, stage.facing, group)
+        canvas.paint(limb_tube(stage, chain, thicker(bare, 0.008), start=1.45), model.shoe, stage.facing, group)
     if isinstance(lower, Trousers) and model.closet.leg is not None:
         cut = CUTS[lower.cut] * (1, stage.body.girth)
         cut[:, 1] = np.maximum(cut[:, 1], np.interp(cut[:, 0], bare[:, 0], bare[:, 1]) + 0.004)
@@ -115,7 +123,7 @@ def _paint_shoe(canvas: Canvas, stage: Stage, model: Model, side: str) -> None:
     sole = [(-0.06, 0.028, -0.088), (0.0, 0.032, -0.088), (0.1, 0.043, -0.088), (0.15, 0.032, -0.088),
             (0.176, 0.012, -0.084)]  # fmt: skip
     if low:
-        foot = [(-0.04, 0.026, 0.01), (0.03, 0.027, 0.0), (0.13, 0.034, -0.065), (0.16, 0.02, -0.075)] + sole
+        foot = [(-0.04, 0.026, 0.01), (0.03, 0.027, 0.0), (0.13, 0.034, -0.065), (0.16, 0.02, -0.075), *sole]
         _paint_hull(canvas, stage, side, foot, _tint(model.person.looks.skin, 0.93), group)
         rim = [(-0.062, 0.026, -0.045), (-0.03, 0.033, -0.066), (0.08, 0.043, -0.07), (0.13, 0.036, -0.062)]
         _paint_hull(canvas, stage, side, rim + sole, outfit.shoe_colour, group)
@@ -152,9 +160,14 @@ def _paint_upper_body(canvas: Canvas, stage: Stage, model: Model) -> None:
     canvas.paint(neck_tube(stage), model.skin, stage.facing, TORSO)
     chin = ellipse(stage.head_pixels(np.array([0, -0.085, 0.03])), *(stage.camera.scale * np.array([0.05, 0.035])))
     canvas.shadow([chin], 0.02 * stage.camera.scale, 0.45)
-    canvas.paint(torso_tube(stage, TORSO_TOP, 0.42), model.skin, stage.facing, TORSO)
+    canvas.paint(torso_tube(stage, TORSO_TOP, 0.46), model.skin, stage.facing, TORSO)
     if outfit.tucked:
-        _paint_top(canvas, stage, replace(outfit.top, hem=min(outfit.top.hem, 0.4)), closet.top)
+        _paint_top(
+            canvas,
+            stage,
+            replace(outfit.top, hem=min(outfit.top.hem, 0.46 if model.closet.leg is not None else 0.4)),
+            closet.top,
+        )
     _paint_lower(canvas, stage, outfit.lower, closet.lower)
     if not outfit.tucked:
         _paint_top(canvas, stage, outfit.top, closet.top)
@@ -168,7 +181,7 @@ def _paint_lower(canvas: Canvas, stage: Stage, lower: Trousers | Skirt, texture:
         canvas.shadow(tube.outlines(), 0.04 * stage.camera.scale, 0.35)
         canvas.paint(tube, texture, stage.facing, SKIRT)
     else:
-        canvas.paint(torso_tube(stage, 0.375, 0.645, ease=0.008), texture, stage.facing, TORSO)
+        canvas.paint(_trousers_top(stage), texture, stage.facing, TORSO)
 
 
 def _paint_top(canvas: Canvas, stage: Stage, top: Top, textures: Tailored) -> None:

@@ -122,7 +122,7 @@ def _hair_end(style: HairStyle, angle: Floats, height: Floats, rng: np.random.Ge
     border = style.end + jagged
     if not style.covers_ears:  # sideburns, then over the ear, then down to the nape
         at = [0, 1.1, 1.32, 1.4, 1.9, 2.1, np.pi]
-        border = np.interp(np.abs(angle), at, [0.02, -0.02, -0.022, 0.014, 0.01, -0.06, style.end]) + jagged / 4
+        border = np.interp(np.abs(angle), at, [0.02, 0.0, -0.004, 0.014, 0.01, -0.06, style.end]) + jagged / 4
     return edge(border - height, np.array(0.004))
 
 
@@ -139,7 +139,8 @@ def _hair_profile(style: HairStyle) -> Floats:
         return np.concatenate([nape, rows])
     fall = np.array([
         (-0.44, 0.070, 0.040, 0.120), (-0.32, 0.088, 0.046, 0.128), (-0.20, 0.096, 0.040, 0.120),
-        (-0.12, 0.086, 0.045, 0.112), (-0.08, 0.080, 0.062, 0.108)]) + (0, style.volume, 0, style.volume)  # fmt: skip
+        (-0.12, 0.086, 0.045, 0.112), (-0.08, 0.080, 0.062, 0.108)])  # fmt: skip
+    fall[:, [1, 3]] += style.volume
     fall = fall[fall[:, 0] > style.end - 0.02]
     last = fall[0] * (0, 0.95, 0.95, 0.95) + (style.end - 0.02, 0, 0, 0)
     return np.concatenate([last[None], fall, rows])
@@ -272,7 +273,7 @@ def _paint_nose(canvas: Canvas, stage: Stage, looks: Looks) -> None:
     under = np.stack([0.0135 * base, -0.0415 + 0.0035 * np.abs(base) ** 2, 0.097 - 0.01 * base**2], -1)
     widths = (0.002 + 0.0026 * (1 - np.abs(np.abs(base) - 0.45))) * stage.camera.scale
     canvas.shape(ribbon(stage.head_pixels(under), widths), dark, 0.75)
-    tip = stage.head_pixels(NOSE_TIP + (-0.002, 0.006, 0))
+    tip = stage.head_pixels(NOSE_TIP + np.array([-0.002, 0.006, 0]))
     canvas.shape(ellipse(tip, 0.004 * stage.camera.scale, 0.005 * stage.camera.scale), (255, 248, 240), 0.22)
 
 

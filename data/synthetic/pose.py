@@ -145,15 +145,15 @@ def _place_legs(rng: Rng, body: Body, joints: Floats) -> None:
 
 def _ankle_shift(rng: Rng, stance: str, leading: bool, sign: float) -> Floats:
     """Where the ankle goes from below the hip: (left, up, front), metres."""
-    jitter = rng.normal(0, 0.012, 3) * (1, 0.3, 1)
-    if stance == "stand":
-        return jitter + (sign * rng.uniform(-0.01, 0.05), 0, 0)
-    if stance == "contrapposto":
-        return jitter + ((sign * rng.uniform(0.03, 0.12), 0.015, rng.uniform(0.06, 0.14)) if leading else (0, 0, 0))
-    if stance == "walk":
-        stride = rng.uniform(0.12, 0.24)
-        return jitter + (-sign * 0.03, 0.02 if leading else 0.06, stride if leading else -stride)
-    return jitter + ((-sign * rng.uniform(0.08, 0.13), 0.01, 0.09) if leading else (0, 0, 0))
+    stride = rng.uniform(0.12, 0.24)
+    resting = {"walk": (-sign * 0.03, 0.06, -stride), "stand": (sign * rng.uniform(-0.01, 0.05), 0.0, 0.0)}
+    reaching = {
+        "walk": (-sign * 0.03, 0.02, stride),
+        "contrapposto": (sign * rng.uniform(0.03, 0.12), 0.015, rng.uniform(0.06, 0.14)),
+        "cross": (-sign * rng.uniform(0.08, 0.13), 0.01, 0.09),
+    }
+    shift = reaching.get(stance) if leading else None
+    return np.array(shift or resting.get(stance, (0.0, 0.0, 0.0))) + rng.normal(0, 0.012, 3) * (1, 0.3, 1)
 
 
 def _place_arms(rng: Rng, body: Body, joints: Floats) -> None:
@@ -191,7 +191,7 @@ ARM_POSES = {
     "in pocket": ArmPose("hips", (0.19, 0.0, 0.07), (1, 0, -0.9), 1.4),
     "forearm raised": ArmPose("shoulder", (0.03, -0.2, 0.25), (0.6, -0.6, -0.6), 0.7),
     "to the chest": ArmPose("neck", (0.09, -0.14, 0.17), (0.9, -1.2, 0), 0.25),
-    "to the hair": ArmPose("neck", (0.17, 0.17, -0.03), (1, 0.1, 0.2), 0.4),
+    "behind the head": ArmPose("neck", (0.13, 0.2, -0.13), (1, 0.1, 0.0), 0.4),
     "stretched aside": ArmPose("shoulder", (0.3, -0.4, 0.05), (0.5, 0, -1), 0.5),
     "behind the back": ArmPose("hips", (0.04, 0.06, -0.17), (1, 0, -0.6), 0.5),
 }

@@ -81,7 +81,8 @@ def torso_profile(body: Body, heights: Floats) -> Floats:
 def torso_tube(stage: Stage, top: float, bottom: float, ease: float = 0.0, bulge: float = 0.0) -> Tube:
     """The torso or a garment on it between two heights (metres below the neck joint), `ease` metres off the skin."""
     body, pose, camera = stage.body, stage.pose, stage.camera
-    heights = np.linspace(top, bottom, max(4, round((bottom - top) / 0.025)))
+    # rows crowd at the shoulders, where the outline turns
+    heights = top + (bottom - top) * np.linspace(0, 1, max(5, round((bottom - top) / 0.025))) ** 1.6
     profile = torso_profile(body, np.minimum(heights, 0.56 if bottom > 0.66 else 0.64))
     share = heights / body.torso
     spine = pose.joints[NECK] * (1 - share[:, None])
@@ -156,6 +157,11 @@ def leg_radii(body: Body) -> Floats:
     return _LEG * (1, body.girth)
 
 
+def thicker(radii: Floats, metres: float) -> Floats:
+    """Radii for `limb_tube`, `metres` larger."""
+    return radii + np.array([0.0, metres])
+
+
 def skirt_tube(stage: Stage, top: float, hem: float, flare: float, ease: float = 0.006) -> Tube:
     """A skirt from `top` to `hem` (metres below the neck joint) that always covers both legs."""
     body, camera = stage.body, stage.camera
@@ -206,7 +212,7 @@ def _soften(values: Floats) -> Floats:
 def neck_tube(stage: Stage, ease: float = 0.0) -> Tube:
     """The neck from inside the torso to inside the head."""
     width = 0.047 if stage.body.sex == "WOMEN" else 0.057
-    upper = stage.pose.head - (0, 0.085, 0.012)
+    upper = stage.pose.head - (0, 0.05, 0.016)
     lower = stage.pose.joints[NECK] + (0, -0.005, -0.012)
     share = np.linspace(0, 1, 6)[:, None]
     points = upper + (lower - upper) * share
