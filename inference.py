@@ -1,6 +1,6 @@
 """Draw the test pairs with the EMA generator of a run, all steps from coarse to fine.
 
-python inference.py --config config/nted_256.yaml --name my_run --output_dir result/my_run/images [--save_steps]
+python inference.py --config config/nted_256.yaml --name my_run --output_dir result/my_run/images --save_steps --strip
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,62 +18,72 @@ from torch import Tensor
 from tqdm import tqdm
 
 from config.cli import config_from, run, run_parser
-from config.schema import Config
 from data.dataset import PairDataset
 from data.loader import Batch, test_loader, to_device
 from data.pairs import output_name
-from models.build import build_schedule
-from models.rollout import Pair, generate
-from trainers.checkpoint import load_generator
+from models.inputs import to_uint8
+from models.pipeline import StepPose
+from models.rollout import Pair
 from trainers.distributed import World, connect
-from trainers.precision import autocast, resolve_precision
-from trainers.strips import to_uint8
+from trainers.precision import resolve_precision
+from trainers.strips import save_animation, step_strip
 
 LOG = logging.getLogger(__name__)
+STRIPS, ANIMATIONS = "strips", "animations"
 
 
 def parse() -> argparse.Namespace:
     parser = run_parser("Draw the test pairs with the EMA generator of a run.")
     parser.add_argument("--output_dir", required=True, help="folder of the images")
     parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
-    parser.add_argument(
-        "--save_steps", action="store_true", help="also the image of every step, in step_00, step_01 ..."
-    )
+    parser.add_argument("--save_steps", action="store_true", help="every step's image too, in step_00, step_01 ...")
+    parser.add_argument("--strip", action="store_true", help="source, pose, every step and target in one, in strips")
+    parser.add_argument("--webp", action="store_true", help="the steps as an animated WebP, in animations")
     parser.add_argument("--batch_size", type=int, default=8, help="pairs at once, a process")
+    parser.add_argument("--max_pairs", type=int, help="only the first so many test pairs")
+    parser.add_argument("--compile", dest="compile_mode", metavar="MODE", help="a mode of torch.compile: default, ...")
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse()
-    if arguments.batch_size < 1:
-        raise ValueError(f"--batch_size is {arguments.batch_size}; it must be 1 or more")
+    for name in ("batch_size", "max_pairs"):
+        value = getattr(arguments, name)
+        if value is not None and value < 1:
+            raise ValueError(f"--{name} is {value}; it must be 1 or more")
     config = config_from(arguments)
     with connect() as world:
-        draw_all(config, Path(arguments.checkpoints_dir) / arguments.name, arguments, world)
+        model = StepPose.load(
+            Path(arguments.checkpoints_dir) / arguments.name,
+            which=arguments.which_iter,
+            config=config,
+            device=world.device,
+            dtype=resolve_precision(config.trainer.precision, world.device),
+            compile_mode=arguments.compile_mode,
+        )
+        data = config.data
+        dataset = PairDataset(data.root, "test", data.image_size, data.pose, seed=config.seed)
+        draw_share(model, dataset, Output(dataset, model.num_steps, arguments), arguments, world)
+        world.barrier()
 
 
-def draw_all(config: Config, folder: Path, arguments: argparse.Namespace, world: World) -> None:
+def draw_share(model: StepPose, dataset: PairDataset, out: Output, arguments: argparse.Namespace, world: World) -> None:
     """This process's share of the test pairs."""
-    generator, step = load_generator(folder, config, arguments.which_iter, world.device)
-    schedule = build_schedule(config.schedule, config.data.image_size).to(world.device)
-    dataset = PairDataset(config.data.root, "test", config.data.image_size, config.data.pose, seed=config.seed)
-    loader = test_loader(dataset, arguments.batch_size, config.data.num_workers, world.rank, world.size)
-    dtype = resolve_precision(config.trainer.precision, world.device)
-    folders = step_folders(Path(arguments.output_dir), schedule.num_steps, arguments.save_steps)
+    indices = range(len(dataset))[: arguments.max_pairs]
+    loader = test_loader(
+        dataset, arguments.batch_size, model.config.data.num_workers, world.rank, world.size, indices=indices
+    )
     if world.is_main:
         LOG.info(
-            "%d test pairs with the EMA generator of step %d, %d steps each", len(dataset), step, schedule.num_steps
+            "%d pairs, EMA generator of step %d, %d steps each", len(indices), model.trained_steps, model.num_steps
         )
     with ThreadPoolExecutor(2) as pool, tqdm(total=len(loader), unit="batch", disable=not world.is_main) as progress:
-        for batch in loader:
-            names = [output_name(*dataset.names(int(index))) for index in batch["index"]]
-            pair, noise = as_pair(to_device(batch, world.device))
-            with autocast(world.device, dtype):
-                steps = generate(generator, schedule, pair, noise, config.rollout.degrade_source)
-                for places, images in zip(folders, steps, strict=True):
-                    write(pool, places, names, to_uint8(images) if places else None)
+        for raw in loader:
+            batch = to_device(raw, world.device)
+            steps = list(model.stream(*as_pair(batch)))
+            # waits, so that a full disk is noticed; PNG coding frees the interpreter, so two threads do help
+            list(pool.map(write, out.files(batch, steps)))
             progress.update()
-    world.barrier()
 
 
 def as_pair(batch: Batch) -> tuple[Pair, Tensor]:
@@ -80,26 +91,48 @@ def as_pair(batch: Batch) -> tuple[Pair, Tensor]:
     return Pair(batch["source_image"], batch["source_pose"], batch["target_pose"]), batch["noise"][:, 0]
 
 
-def step_folders(output: Path, num_steps: int, save_steps: bool) -> list[list[Path]]:
-    """Where each step's images go: all in step folders if they are asked for, the last in `output` itself."""
-    folders = [[output / f"step_{step:02d}"] if save_steps else [] for step in range(num_steps)]
-    folders[-1].append(output)
-    for folder in {place for places in folders for place in places}:
-        folder.mkdir(parents=True, exist_ok=True)
-    return folders
+File = tuple[Path, list[np.ndarray]]
 
 
-def write(pool: ThreadPoolExecutor, folders: list[Path], names: list[str], images: np.ndarray | None) -> None:
-    """PNGs of (B, H, W, 3) images, by as many threads as the pool has; waits, so that a full disk is noticed."""
-    if images is None:
-        return
-    jobs = [(folder / name, image) for folder in folders for name, image in zip(names, images, strict=True)]
-    list(pool.map(write_png, jobs))
+class Output:
+    """Where pictures go: finished images in the folder itself, the rest in folders beside them."""
+
+    def __init__(self, dataset: PairDataset, num_steps: int, arguments: argparse.Namespace) -> None:
+        self.dataset, self.folder = dataset, Path(arguments.output_dir)
+        self.strip, self.webp = arguments.strip, arguments.webp
+        self.step_folders = [self.folder / f"step_{step:02d}" for step in range(num_steps * arguments.save_steps)]
+        wanted = [(True, self.folder), (self.strip, self.folder / STRIPS), (self.webp, self.folder / ANIMATIONS)]
+        for folder in [*self.step_folders, *(folder for is_wanted, folder in wanted if is_wanted)]:
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def files(self, batch: Batch, steps: list[Tensor]) -> Iterator[File]:
+        """Each file of a batch with its picture, or with the pictures of an animation."""
+        whole = self.strip or self.webp or bool(self.step_folders)
+        images = [to_uint8(step) for step in (steps if whole else steps[-1:])]
+        for row, index in enumerate(batch["index"].tolist()):
+            name = output_name(*self.dataset.names(index))
+            yield self.folder / name, [images[-1][row]]
+            for folder, image in zip(self.step_folders, images, strict=False):
+                yield folder / name, [image[row]]
+            if self.strip:
+                pictures = step_strip(
+                    batch["source_image"][row],
+                    batch["target_pose"][row],
+                    [step[row] for step in steps],
+                    batch["target_image"][row],
+                )
+                yield self.folder / STRIPS / name, [pictures]
+            if self.webp:
+                yield (self.folder / ANIMATIONS / name).with_suffix(".webp"), [image[row] for image in images]
 
 
-def write_png(job: tuple[Path, np.ndarray]) -> None:
-    path, image = job
-    path.write_bytes(cv2.imencode(".png", image[..., ::-1])[1].tobytes())
+def write(file: File) -> None:
+    """A PNG of an (H, W, 3) picture, or an animation of several."""
+    path, pictures = file
+    if path.suffix == ".webp":
+        save_animation(path, pictures)
+    else:
+        path.write_bytes(cv2.imencode(".png", pictures[0][..., ::-1])[1].tobytes())
 
 
 if __name__ == "__main__":

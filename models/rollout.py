@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,7 +25,7 @@ class Pair:
 def rollout(
     generator: nn.Module,
     schedule: Schedule,
-    pair: Pair,
+    pair: Pair | Sequence[Pair],
     canvas: Tensor,
     first_step: Tensor,
     num_steps: int,
@@ -35,7 +36,7 @@ def rollout(
 
     Args:
         generator: called as in `models.nted.NTED.forward`.
-        pair: what to draw and in which pose.
+        pair: what to draw and in which pose, for all steps, or one a step (style mixing).
         canvas: (B, 3, H, W), what the first step starts from.
         first_step: (B,) LongTensor, each sample's first step; first_step + num_steps <= S.
         num_steps: how many steps to run.
@@ -45,26 +46,55 @@ def rollout(
     Yields the step (B,) and the generator's output, as soon as each is there.
     """
     for offset in range(num_steps):
-        step = first_step + offset
-        source = schedule.degrade(pair.source_image, step + 1) if degrade_source else pair.source_image
-        output = generator(source, pair.source_pose, pair.target_pose, canvas, step, reconstruct)
+        step, now = first_step + offset, pair_at(pair, offset)
+        source = schedule.degrade(now.source_image, step + 1) if degrade_source else now.source_image
+        output = generator(source, now.source_pose, now.target_pose, canvas, step, reconstruct)
         yield step, output
         canvas = output.target_image.detach()
 
 
 def generate(
-    generator: nn.Module, schedule: Schedule, pair: Pair, noise: Tensor, degrade_source: bool = False
+    generator: nn.Module,
+    schedule: Schedule,
+    pair: Pair | Sequence[Pair],
+    noise: Tensor,
+    degrade_source: bool = False,
 ) -> Iterator[Tensor]:
     """All S steps from the start, without gradient: yields the image (B, 3, H, W) of each step.
 
     Args:
+        pair: one, or one a step; the start canvas comes from the first one's source.
         noise: (B, 3, H, W) standard normal, what makes one result differ from another of the same pair.
     """
     first_step = torch.zeros(len(noise), dtype=torch.long, device=noise.device)
     with torch.no_grad():
-        canvas = schedule.start_canvas(pair.source_image, noise)
-        for _, output in rollout(generator, schedule, pair, canvas, first_step, schedule.num_steps, degrade_source):
-            yield output.target_image
+        canvas = schedule.start_canvas(pair_at(pair, 0).source_image, noise)
+    steps = rollout(generator, schedule, pair, canvas, first_step, schedule.num_steps, degrade_source)
+    while True:
+        # not around the yield: a caller between two steps must find its gradients on
+        with torch.no_grad():
+            step = next(steps, None)
+        if step is None:
+            return
+        yield step[1].target_image
+
+
+def pair_at(pair: Pair | Sequence[Pair], offset: int) -> Pair:
+    """The pair that a rollout's step number `offset` draws."""
+    return pair if isinstance(pair, Pair) else pair[offset]
+
+
+def switched(pairs: Sequence[Pair], switches: Sequence[int], num_steps: int) -> list[Pair]:
+    """Style mixing: the pair of each step, the first until switches[0], then the second, and so on.
+
+    Raises:
+        ValueError: not one switch between every two pairs, or they do not ascend within 0..num_steps.
+    """
+    if len(switches) != len(pairs) - 1:
+        raise ValueError(f"{len(switches)} switch steps for {len(pairs)} sources; give one less than sources")
+    if list(switches) != sorted(switches) or any(not 0 <= switch <= num_steps for switch in switches):
+        raise ValueError(f"switch steps {list(switches)} must ascend within 0..{num_steps}")
+    return [pairs[bisect_right(switches, step)] for step in range(num_steps)]
 
 
 def training_canvas(

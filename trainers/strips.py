@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
+from models.inputs import to_uint8
+
+__all__ = ["pose_picture", "save_animation", "stack", "step_strip", "strip", "to_uint8"]
+
 GAP = 4  # white pixels between pictures
-
-
-def to_uint8(images: Tensor) -> np.ndarray:
-    """(..., 3, H, W) in [-1, 1] to (..., H, W, 3) uint8, rounded."""
-    grey = ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round()
-    return grey.to(torch.uint8).movedim(-3, -1).cpu().numpy()
 
 
 def pose_picture(pose: Tensor) -> np.ndarray:
@@ -41,3 +41,21 @@ def strip(pictures: Sequence[np.ndarray]) -> np.ndarray:
 def stack(strips: Sequence[np.ndarray]) -> np.ndarray:
     """Strips of one size below one another, with white gaps."""
     return strip([row.transpose(1, 0, 2) for row in strips]).transpose(1, 0, 2)
+
+
+def step_strip(source: Tensor, pose: Tensor, steps: Sequence[Tensor], target: Tensor | None = None) -> np.ndarray:
+    """One picture of a rollout: source, target pose, the image of every step, the true target where there is one.
+
+    Args:
+        source, target and each of steps: (3, H, W) in [-1, 1]. pose: maps (P, H, W) in [0, 1].
+    """
+    images = [*steps] if target is None else [*steps, target]
+    return strip([to_uint8(source), pose_picture(pose), *map(to_uint8, images)])
+
+
+def save_animation(path: Path, pictures: Sequence[np.ndarray], milliseconds: int = 150, hold: int = 1200) -> None:
+    """An endless animated WebP of (H, W, 3) pictures, the last one held for `hold` milliseconds."""
+    first, *rest = (Image.fromarray(picture) for picture in pictures)
+    durations = [*[milliseconds] * len(rest), hold]
+    # lossless: lossy WebP blurs just the detail that the steps add
+    first.save(path, "WEBP", save_all=True, append_images=rest, duration=durations, loop=0, lossless=True)

@@ -1,0 +1,98 @@
+"""Reading checkpoints: tensors and plain values only, and a network that belongs to the config it is used with."""
+
+from __future__ import annotations
+
+import pickle
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from config.load import build_config
+from config.schema import Config
+
+FORMAT = 1
+_NAME = re.compile(r"step_(\d{8})\.pt$")
+# what makes a generator the same generator when it is used
+GENERATOR_KEYS = ("data.image_size", "data.pose", "schedule", "rollout.degrade_source", "generator")
+
+
+def checkpoint_path(folder: Path, step: int) -> Path:
+    """The file of a step in a run's folder `checkpoints`."""
+    return folder / f"step_{step:08d}.pt"
+
+
+def list_checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a folder, oldest first."""
+    return sorted(path for path in folder.glob("step_*.pt") if _NAME.search(path.name))
+
+
+def find_checkpoint(folder: Path, which: int | None = None) -> Path | None:
+    """The checkpoint of step `which`, or the newest; None where there is none at all.
+
+    Raises:
+        ValueError: there is no checkpoint of that step.
+    """
+    found = list_checkpoints(folder)
+    if which is None:
+        return found[-1] if found else None
+    path = checkpoint_path(folder, which)
+    if path not in found:
+        steps = ", ".join(str(int(_NAME.search(p.name)[1])) for p in found) or "none"  # type: ignore[index]
+        raise ValueError(f"no checkpoint of step {which} in {folder}; steps there: {steps}")
+    return path
+
+
+def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Read a checkpoint; only tensors and plain values are accepted.
+
+    Raises:
+        ValueError: it is missing, damaged, from elsewhere, or holds code in place of tensors.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except FileNotFoundError:
+        raise ValueError(f"checkpoint {path} does not exist") from None
+    except pickle.UnpicklingError as error:
+        reason = "it holds code instead of tensors" if "unsupported" in str(error).lower() else "it is not a checkpoint"
+        raise ValueError(f"checkpoint {path} was refused: {reason}; use one written by train.py") from None
+    except (RuntimeError, EOFError, OSError, LookupError, ValueError, TypeError, AttributeError) as error:
+        # what the reader says of bytes that are no checkpoint depends on which bytes they are
+        raise ValueError(
+            f"checkpoint {path} is damaged or cut short ({_first_line(error)}); use an earlier one"
+        ) from None
+    if not isinstance(state, dict) or state.get("format") != FORMAT:
+        raise ValueError(
+            f"{path} is not a StepPose checkpoint of format {FORMAT}; see python -m scripts.import_checkpoint"
+        )
+    return state
+
+
+def saved_config(text: str) -> Config:
+    """The configuration that a checkpoint carries as YAML text; raises ValueError."""
+    return build_config(yaml.safe_load(text), source="the checkpoint's config")
+
+
+def check_config(path: Path, saved: str, config: Config, keys: tuple[str, ...]) -> None:
+    """Raise ValueError with the differences under `keys` where a saved config (YAML text) is of another run."""
+    old, new = _flatten(yaml.safe_load(saved)), _flatten(config.model_dump(mode="json"))
+    fixed = [key for key in sorted(old.keys() | new.keys()) if any(f"{key}.".startswith(f"{part}.") for part in keys)]
+    different = [f"{key}: {old.get(key)} there, {new.get(key)} here" for key in fixed if old.get(key) != new.get(key)]
+    if different:
+        raise ValueError(
+            f"{path} belongs to another config ({'; '.join(different)}); use that config or another --name"
+        )
+
+
+def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= _flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {prefix + key: value}
+    return flat
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0]

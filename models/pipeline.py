@@ -1,0 +1,259 @@
+"""A trained generator, ready to draw: the one way in for commands, the web page and Python programs.
+
+from data.pose import POSE_FORMS
+from models.pipeline import StepPose
+
+model = StepPose.load("result/my_run")
+pose = POSE_FORMS[model.pose_form].draw(joints, model.image_size)  # joints: (18, 2) pixels, NaN where missing
+image = model.generate(Image.open("person.jpg"), pose)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from config.schema import Config
+from models import checkpoints
+from models.build import build_generator, build_schedule
+from models.inputs import Images, Maps, OneImage, image_batch, is_single, map_batch, same_kind
+from models.layers import GeneratorOutput
+from models.rollout import Pair, generate, switched
+
+WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.yaml"
+Steps = Literal["last", "all"]
+
+
+class StepPose:
+    """A generator with its schedule.
+
+    Args:
+        config: the run that it belongs to.
+        generator: on its device; it is put in evaluation mode.
+        trained_steps: optimizer steps it was trained for.
+        dtype: float32, or bfloat16 for autocast.
+        compile_mode: None, or a mode of `torch.compile` ("default"; "reduce-overhead" uses CUDA graphs).
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        generator: nn.Module,
+        trained_steps: int = 0,
+        dtype: torch.dtype = torch.float32,
+        compile_mode: str | None = None,
+    ) -> None:
+        self.config, self.trained_steps, self.dtype = config, trained_steps, dtype
+        self.generator = generator.eval().requires_grad_(False)
+        self.device = next(generator.parameters()).device
+        self.schedule = build_schedule(config.schedule, config.data.image_size).to(self.device)
+        self._network = _Compiled(self.generator, compile_mode) if compile_mode else self.generator
+
+    @classmethod
+    def load(
+        cls,
+        path: str | Path,
+        *,
+        which: int | None = None,
+        config: Config | None = None,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        compile_mode: str | None = None,
+    ) -> StepPose:
+        """The EMA generator of a run's folder, a checkpoint file, or a folder that scripts.export wrote.
+
+        Args:
+            which: step of the checkpoint in a run's folder; None for the newest.
+            config: refuse a checkpoint that belongs to another one, and take its settings; None: the saved one.
+
+        Raises:
+            ValueError: nothing there, a damaged file, one with code in it, or one of another config.
+        """
+        file, state, text, step = _read(Path(path), which)
+        if config is not None:
+            checkpoints.check_config(file, text, config, checkpoints.GENERATOR_KEYS)
+        config = config or checkpoints.saved_config(text)
+        # a seed of its own: drawing the weights that are replaced next must not disturb the caller's randomness
+        with torch.random.fork_rng(devices=[]):
+            generator = build_generator(config.generator, config.data.pose_channels, config.schedule.num_steps)
+        try:
+            generator.load_state_dict(state)
+        except RuntimeError as error:
+            raise ValueError(f"{file} does not fit its own config: {' '.join(str(error).split())[:200]}") from None
+        return cls(config, generator.to(device), step, dtype, compile_mode)
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(H, W) of its images."""
+        return self.config.data.image_size
+
+    @property
+    def num_steps(self) -> int:
+        """S."""
+        return self.schedule.num_steps
+
+    @property
+    def pose_form(self) -> str:
+        """Which pose maps it takes: a key of `data.pose.POSE_FORMS`."""
+        return self.config.data.pose
+
+    @property
+    def needs_source_pose(self) -> bool:
+        """Whether it looks at the source's pose (DPTN does, NTED does not)."""
+        return self.config.generator.kind == "dptn"
+
+    def generate(
+        self,
+        source: Images,
+        pose: Maps,
+        steps: Steps = "last",
+        *,
+        source_pose: Maps | None = None,
+        seed: int = 0,
+        noise: Tensor | None = None,
+    ) -> Any:
+        """Draw the person of a source image in a pose.
+
+        Args:
+            source: one image or B: PIL images, (H, W, 3) uint8 arrays, or (3, H, W) tensors in [-1, 1].
+            pose: one target pose or B: maps (P, H, W), uint8 or float in [0, 1], of the form `pose_form`. One of
+                either goes with many of the other.
+            steps: "last" for the finished image, "all" for the image of every step, from coarse to fine.
+            source_pose: maps of the source's own pose; DPTN needs them.
+            seed: the B images take their noise from seed, seed + 1 ...
+            noise: (B, 3, H, W) standard normal, in place of `seed`.
+
+        Returns:
+            images of the kind of `source`: one for one source in one pose, else a list of B; with "all" a list of S
+            of these.
+
+        Raises:
+            ValueError: an image or pose of another kind, size or range, or numbers of them that do not fit.
+        """
+        if steps not in ("last", "all"):
+            raise ValueError(f"steps is {steps!r}; it must be 'last' or 'all'")
+        pair = self.pair(source, pose, source_pose)
+        images = list(self.stream(pair, self.noise(len(pair.source_image), seed) if noise is None else noise))
+        single = is_single(source) and not isinstance(pose, Sequence) and pose.ndim == 3
+        shown: list[Any] = [same_kind(batch, source) for batch in images]
+        shown = [batch[0] for batch in shown] if single else shown
+        return shown if steps == "all" else shown[-1]
+
+    def mix(
+        self,
+        sources: Sequence[OneImage],
+        pose: Maps,
+        switches: Sequence[int],
+        steps: Steps = "last",
+        *,
+        source_poses: Sequence[Any] | None = None,
+        seed: int = 0,
+    ) -> Any:
+        """Style mixing: draw with the first source, from step switches[0] on with the second, and so on.
+
+        Early steps carry identity and detail, late steps colour. With switch 0 the result is the second source's own,
+        with switch S the first's.
+
+        Args:
+            sources: two images or more. switches: one less, ascending, each in 0..S.
+            pose: maps (P, H, W) of one target pose. source_poses: maps of each source's own pose; DPTN needs them.
+            steps, seed: as in `generate`.
+
+        Returns:
+            an image of the kind of the first source, or with "all" a list of S.
+        """
+        poses = source_poses or [None] * len(sources)
+        if len(poses) != len(sources):
+            raise ValueError(f"{len(poses)} source poses for {len(sources)} sources; give one each")
+        pairs = [self.pair(source, pose, own) for source, own in zip(sources, poses, strict=True)]
+        images = list(self.stream(switched(pairs, switches, self.num_steps), self.noise(1, seed)))
+        shown = [same_kind(image, sources[0])[0] for image in images]
+        return shown if steps == "all" else shown[-1]
+
+    def pair(self, source: Images, pose: Maps, source_pose: Maps | None = None) -> Pair:
+        """What a rollout takes, from images and maps as `generate` takes them; one is repeated to go with many."""
+        if source_pose is None and self.needs_source_pose:
+            raise ValueError("this model needs the source's own pose too: source_pose=maps")
+        image = image_batch(source, self.image_size, self.device)
+        maps = [
+            map_batch(one, self.config.data.pose_channels, self.image_size, self.device)
+            for one in (pose if source_pose is None else source_pose, pose)
+        ]
+        count = max(len(image), *map(len, maps))
+        parts = {"images": image, "source poses": maps[0], "poses": maps[1]}
+        wrong = [f"{len(part)} {name}" for name, part in parts.items() if len(part) not in (1, count)]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)} do not go with {count}; give one or equally many of each")
+        if source_pose is None:
+            maps[0] = maps[1]  # not looked at
+        return Pair(*(part.expand(count, -1, -1, -1) for part in (image, *maps)))
+
+    def noise(self, count: int, seed: int = 0) -> Tensor:
+        """(count, 3, H, W) standard normal; row i depends on seed + i alone."""
+        rows = [torch.randn(3, *self.image_size, generator=_generator(seed + row)) for row in range(count)]
+        return torch.stack(rows).to(self.device)
+
+    def stream(
+        self, pair: Pair | Sequence[Pair], noise: Tensor, generator: nn.Module | None = None
+    ) -> Iterator[Tensor]:
+        """The image (B, 3, H, W) of each step as soon as it is there.
+
+        Args:
+            pair: one, or one a step. noise: (B, 3, H, W).
+            generator: in place of the model's own, e.g. one that blends two sources.
+        """
+        steps = generate(generator or self._network, self.schedule, pair, noise, self.config.rollout.degrade_source)
+        while True:
+            # autocast must not stay on between the steps, while the caller is at work
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16):
+                image = next(steps, None)
+            if image is None:
+                return
+            yield image
+
+
+def _read(path: Path, which: int | None) -> tuple[Path, dict[str, Tensor], str, int]:
+    """The file, the EMA generator's weights, the config as YAML text, the number of optimizer steps."""
+    if (path / WEIGHTS_FILE).is_file():
+        return _read_export(path)
+    file: Path | None = path
+    if path.suffix != ".pt":
+        file = checkpoints.find_checkpoint(path / "checkpoints", which)
+    if file is None:
+        raise ValueError(f"no checkpoint in {path / 'checkpoints'}; train with train.py --name {path.name} first")
+    state = checkpoints.load_checkpoint(file)
+    if missing := {"generator_ema", "config", "step"} - state.keys():
+        raise ValueError(f"{file} has no {', '.join(sorted(missing))}; use a checkpoint that train.py wrote")
+    return file, state["generator_ema"], state["config"], state["step"]
+
+
+def _read_export(folder: Path) -> tuple[Path, dict[str, Tensor], str, int]:
+    from safetensors import SafetensorError, safe_open
+
+    file = folder / WEIGHTS_FILE
+    try:
+        with safe_open(file, "pt") as weights:
+            state = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118  (not a dict)
+            step = int((weights.metadata() or {}).get("step", 0))
+        return file, state, (folder / CONFIG_FILE).read_text(), step
+    except SafetensorError as error:
+        raise ValueError(f"{file} is damaged or cut short ({error}); export it again") from None
+
+
+class _Compiled(nn.Module):
+    """A compiled generator. Its image is a copy: with CUDA graphs the next replay writes over the last output."""
+
+    def __init__(self, generator: nn.Module, mode: str) -> None:
+        super().__init__()
+        self.generator = torch.compile(generator, mode=mode)
+
+    def forward(self, *arguments: Any) -> GeneratorOutput:
+        return GeneratorOutput(self.generator(*arguments).target_image.clone())
+
+
+def _generator(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)

@@ -1,0 +1,33 @@
+"""Runs on disk with random weights: what commands that use a trained model need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from config.load import dump_config, load_config
+from config.schema import Config
+from models.build import build_generator
+from tests.tiny import overrides
+from trainers.checkpoint import save_checkpoint
+
+NUM_STEPS = {"nted": 4, "dptn": 3}
+
+
+def tiny_config(system: str, root: Path, *more: str, num_steps: int | None = None) -> Config:
+    """A tiny step model over the dataset at `root`."""
+    steps = num_steps or NUM_STEPS[system]
+    window = ["rollout.window=null", f"schedule.num_steps={steps}"]
+    return load_config(f"config/{system}_256.yaml", overrides(system, root, *window, *more))
+
+
+def save_run(folder: Path, config: Config, step: int = 7) -> Path:
+    """A checkpoint of a generator with random weights; returns the config's file, which lies beside it."""
+    torch.manual_seed(0)
+    generator = build_generator(config.generator, config.data.pose_channels, config.schedule.num_steps)
+    text = dump_config(config)
+    state = {"step": step, "config": text, "generator_ema": generator.state_dict()}
+    save_checkpoint(folder / "checkpoints", state, keep=3)
+    (folder / "config.yaml").write_text(text)
+    return folder / "config.yaml"
