@@ -1,0 +1,62 @@
+"""Write a run's weights under the published names.
+
+python -m scripts.export_original --name my_run --output folder
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import torch
+import yaml
+
+from config.cli import run
+from config.load import build_config
+from config.schema import Config
+from models.originals import SYSTEMS, misfit
+from models.originals_files import NETWORKS, pack
+from trainers.checkpoint import find_checkpoint, load_checkpoint
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Write a run's weights under the published names.")
+    parser.add_argument("--name", required=True, help="name of the run: its folder is CHECKPOINTS_DIR/NAME")
+    parser.add_argument("--checkpoints_dir", type=Path, default=Path("result"), help="folder of all runs")
+    parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the published files")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    folder = arguments.checkpoints_dir / arguments.name / "checkpoints"
+    path = find_checkpoint(folder, arguments.which_iter)
+    if path is None:
+        raise ValueError(f"no checkpoint in {folder}; give the --name of a run")
+    state = load_checkpoint(path)
+    system = published_system(build_config(yaml.safe_load(state["config"]), source=str(path)))
+    files = pack(system, {entry: state[entry] for entry in NETWORKS})
+    taken = [str(arguments.output / name) for name in files if (arguments.output / name).exists()]
+    if taken:
+        raise ValueError(f"{taken[0]} exists; give another --output")
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        torch.save(content, arguments.output / name)
+        sys.stdout.write(f"wrote {arguments.output / name} ({system}): {path}\n")
+
+
+def published_system(config: Config) -> str:
+    """The published system that a run is; raises ValueError where it is none."""
+    reasons = {system: misfit(system, config) for system in SYSTEMS}
+    fits = [system for system, reason in reasons.items() if reason is None]
+    if not fits:
+        stepwise = "-step" if config.schedule.num_steps > 1 else ""
+        nearest = config.generator.kind + stepwise
+        raise ValueError(f"this run is no published system: {reasons[nearest]}")
+    return fits[0]
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
