@@ -26,7 +26,7 @@ def image_batch(images: Images, size: Size, device: torch.device) -> Tensor:
     Raises:
         ValueError: something else, a tensor of another size or out of range, not a number, an empty sequence.
     """
-    if isinstance(images, Sequence):
+    if isinstance(images, Sequence) and not isinstance(images, str):
         if not images:
             raise ValueError("no images: the sequence is empty")
         return torch.cat([image_batch(image, size, device) for image in images])
@@ -52,7 +52,7 @@ def map_batch(maps: Maps, num_channels: int, size: Size, device: torch.device) -
     Raises:
         ValueError: another shape or range, an empty sequence.
     """
-    if isinstance(maps, Sequence):
+    if isinstance(maps, Sequence) and not isinstance(maps, str):
         if not maps:
             raise ValueError("no poses: the sequence is empty")
         return torch.cat([map_batch(one, num_channels, size, device) for one in maps])

@@ -104,3 +104,12 @@ def training_canvas(
     start = schedule.start_canvas(source_image, noise)
     teacher = schedule.degrade(target_image, first_step)
     return torch.where((first_step == 0).view(-1, 1, 1, 1), start, teacher)
+
+
+def join_pairs(pairs: Sequence[Pair]) -> Pair:
+    """Pairs one after the other in a batch."""
+    return Pair(
+        torch.cat([pair.source_image for pair in pairs]),
+        torch.cat([pair.source_pose for pair in pairs]),
+        torch.cat([pair.target_pose for pair in pairs]),
+    )

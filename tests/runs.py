@@ -9,6 +9,7 @@ import torch
 from config.load import dump_config, load_config
 from config.schema import Config
 from models.build import build_generator
+from models.pipeline import StepPose
 from tests.tiny import overrides
 from trainers.checkpoint import save_checkpoint
 
@@ -31,3 +32,11 @@ def save_run(folder: Path, config: Config, step: int = 7) -> Path:
     save_checkpoint(folder / "checkpoints", state, keep=3)
     (folder / "config.yaml").write_text(text)
     return folder / "config.yaml"
+
+
+def tiny_model(system: str, root: Path = Path("."), num_steps: int | None = None, *more: str) -> StepPose:
+    """A tiny model with random weights, on the CPU."""
+    config = tiny_config(system, root, *more, num_steps=num_steps)
+    torch.manual_seed(0)
+    generator = build_generator(config.generator, config.data.pose_channels, config.schedule.num_steps)
+    return StepPose(config, generator)

@@ -1,0 +1,76 @@
+"""People to draw: images with joints, from a dataset's store or from files."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from torch import Tensor
+
+from config.schema import DataConfig
+from data.dataset import PairDataset
+from data.images import read_image
+from data.openpose import read_keypoints
+from data.pairs import store_key
+from data.pose import POSE_FORMS, to_image_frame
+from models.pipeline import StepPose
+
+
+class Person(NamedTuple):
+    """An (H, W, 3) uint8 image of the model's size and (18, 2) joints in its pixels, NaN where missing."""
+
+    image: np.ndarray
+    joints: np.ndarray
+
+    def maps(self, model: StepPose) -> Tensor:
+        """Pose maps (P, H, W) in [0, 1] of the kind that the model takes."""
+        return draw_pose(model, self.joints)
+
+
+def draw_pose(model: StepPose, joints: np.ndarray) -> Tensor:
+    """Pose maps (P, H, W) in [0, 1] of the kind that the model takes, for (18, 2) joints in pixels."""
+    return POSE_FORMS[model.pose_form].draw(joints, model.image_size)
+
+
+class Gallery:
+    """The people of a dataset's test pairs.
+
+    Args:
+        data: where the dataset is, and the size of the images.
+
+    Raises:
+        ValueError: there is no dataset; the message says what makes one.
+    """
+
+    def __init__(self, data: DataConfig) -> None:
+        self._dataset = PairDataset(data.root, "test", data.image_size, data.pose)
+        self.image_size = data.image_size
+
+    def names(self) -> list[str]:
+        """Every image of the test pairs, by store key, sorted."""
+        return sorted(self._dataset.table.all_names())
+
+    def person(self, name: str) -> Person:
+        """The person of a store key, with whatever image suffix; raises ValueError with the nearest name."""
+        key = store_key(name)
+        if key not in self._dataset.store:
+            close = difflib.get_close_matches(key, self.names(), 1, cutoff=0.0)
+            raise ValueError(f"no image {name} in {self._dataset.store.path}; the nearest name is {close[0]}")
+        joints = to_image_frame(self._dataset.keypoints(key), self.image_size, frame=self._dataset.frame)
+        return Person(self._dataset.store.read(key), joints)
+
+
+def person_from(name: str, gallery: Gallery) -> Person:
+    """A person by the name of an image: a file, with its keypoints beside it as `.txt`, or one of the dataset.
+
+    Raises:
+        ValueError: neither is there, the image is damaged, or the keypoints of a file are missing.
+    """
+    path = Path(name)
+    if not path.is_file():
+        return gallery.person(name)
+    height, width = gallery.image_size
+    image = np.array(read_image(path).resize((width, height), resample=3))
+    return Person(image, to_image_frame(read_keypoints(path.with_suffix(".txt")), (height, width)))
