@@ -21,6 +21,7 @@ RGB = tuple[int, int, int]
 FRACTION_BITS = 4  # OpenCV's fixed-point coordinates: sixteenths of a pixel
 LIGHT = (-0.38, 0.92)  # direction of the light in a row's plane: (screen right, towards the viewer)
 DARKEST = 0.58
+BEHIND = 0.8  # brightness of the inside of what is turned away
 
 
 @dataclass(frozen=True)
@@ -31,14 +32,14 @@ class Texture:
     rows are metres along the tube.
 
     Attributes:
-        colour: (h, w, 3) RGB.
-        alpha: (h, w) opacity, or None for opaque.
+        texels: (h, w, 4) RGBA; a single texel is a plain colour.
+        opaque: whether to take alpha as 255 everywhere.
         top: metres along the tube of row 0.
         per_metre: rows a metre.
     """
 
-    colour: Bytes
-    alpha: Bytes | None
+    texels: Bytes
+    opaque: bool
     top: float
     per_metre: float
 
@@ -116,7 +117,7 @@ class Canvas:
         self.image = np.full((height, width, 3), 255, np.uint8)
         self.owner = np.zeros((height, width), np.uint8)
         self._scale = scale
-        self._grid_step = int(np.clip(scale / 120, 1, 6))  # coordinates are smooth: a coarse grid is enough
+        self._grid_step = int(np.clip(scale / 100, 1, 8))  # coordinates are smooth: a coarse grid is enough
 
     def paint(self, tube: Tube, texture: Texture, facing: float, group: int, behind: bool = False) -> None:
         """Paint the visible half of a tube.
@@ -131,18 +132,12 @@ class Canvas:
         if box is None:
             return
         weight = self._coverage(outlines, box)
-        angle, along, shade = self._coordinates(tube, box)
-        turn = facing + (np.pi - angle if behind else angle)
-        columns = turn.astype(np.float32) * np.float32(texture.colour.shape[1] / (2 * np.pi))
-        rows = np.clip((along - texture.top) * texture.per_metre, 0, texture.colour.shape[0] - 1.01).astype(np.float32)
-        width, height = box.right - box.left, box.bottom - box.top
-        columns, rows, grey = (cv2.resize(field, (width, height)) for field in (columns, rows, shade))
-        colour = cv2.remap(texture.colour, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-        if texture.alpha is not None:
-            holes = cv2.remap(texture.alpha, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
-            weight = cv2.multiply(weight, holes, scale=1 / 255)
-        grey = cv2.cvtColor(cv2.convertScaleAbs(grey, alpha=255 * (0.8 if behind else 1)), cv2.COLOR_GRAY2RGB)
-        self._blend(cv2.multiply(colour, grey, scale=1 / 255), weight, box)
+        columns, rows, grey = self._look_up(tube, texture, box, facing, behind)
+        sample = _sample(texture, columns, rows)
+        if not texture.opaque:
+            weight = cv2.multiply(weight, cv2.extractChannel(sample, 3), scale=1 / 255)
+        shade = cv2.cvtColor(cv2.convertScaleAbs(grey, alpha=255), cv2.COLOR_GRAY2RGB)
+        self._blend(cv2.multiply(cv2.cvtColor(sample, cv2.COLOR_RGBA2RGB), shade, scale=1 / 255), weight, box)
         self.owner[box.slices][weight > 127] = group
 
     def shape(self, points: Floats, colour: RGB, opacity: float = 1.0) -> None:
@@ -198,6 +193,16 @@ class Canvas:
         region = self.image[box.slices]
         region[:] = cv2.blendLinear(colour, np.ascontiguousarray(region), share, 1 - share)
 
+    def _look_up(self, tube: Tube, texture: Texture, box: Box, facing: float, behind: bool) -> list[Any]:
+        """Columns and rows of the texture and the shading, for every pixel of the box."""
+        angle, along, shade = self._coordinates(tube, box)
+        turn = facing + (np.pi - angle if behind else angle)
+        height, width = texture.texels.shape[:2]
+        columns = turn * (width / (2 * np.pi))
+        rows = np.clip((along - texture.top) * texture.per_metre, 0, height - 1.01)
+        fields = (columns, rows, shade * (BEHIND if behind else 1))
+        return [cv2.resize(field.astype(np.float32), (box.right - box.left, box.bottom - box.top)) for field in fields]
+
     def _coordinates(self, tube: Tube, box: Box) -> tuple[Floats, Floats, Floats]:
         """Angle around the tube (-pi/2..pi/2), metres along it and shading, on the coarse grid."""
         step = self._grid_step
@@ -219,7 +224,7 @@ class Canvas:
         along = _mix(tube.along, row, np.clip(beyond, -3, 4)) - tube.bulge * radius / self._scale * depth
         lit = np.clip((LIGHT[0] * across + LIGHT[1] * depth + 0.38) / 1.37, 0, 1)
         shade = 1 - _mix(tube.shade, row, share) * (1 - DARKEST) * (1 - lit) ** 1.3
-        return np.arcsin(across), along, shade.astype(np.float32)
+        return np.arcsin(across), along, shade
 
 
 def ellipse(centre: Floats, x_radius: float, y_radius: float, tilt: float = 0.0, num: int = 28) -> Floats:
@@ -251,6 +256,13 @@ def smooth(knots: Floats, values: Floats, at: Floats) -> Floats:
     return start + t**2 * (3 - 2 * t) * values[piece + 1] + t**2 * (t - 1) * width * slopes[piece + 1]
 
 
+def _sample(texture: Texture, columns: Floats, rows: Floats) -> Bytes:
+    """(h, w, 4) the texture at fractional columns, which wrap around, and rows."""
+    if texture.texels.shape[:2] == (1, 1):
+        return np.broadcast_to(texture.texels, (*columns.shape, 4)).copy()
+    return cv2.remap(texture.texels, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+
+
 def _mix(values: Floats, row: NDArray[np.intp], share: Floats) -> Floats:
     return values[row] * (1 - share) + values[row + 1] * share
 
@@ -266,7 +278,7 @@ def _rows_of(tube: Tube, left: float, top: float, step: int, size: tuple[int, in
     centre[ends] += down[ends] * spread[:, None] * [[-1], [1]]
     right, leftward = ((centre + sign * reach - (left, top)) / step for sign in (1, -1))
     row = np.zeros(size, np.uint8)
-    for index in range(len(centre) - 1):
-        quad = np.stack([right[index], right[index + 1], leftward[index + 1], leftward[index]])
-        cv2.fillConvexPoly(row, np.round(quad * 16).astype(np.int32), index, cv2.LINE_8, 4)
+    quads = np.stack([right[:-1], right[1:], leftward[1:], leftward[:-1]], 1)
+    for index, quad in enumerate(np.round(quads * 2**FRACTION_BITS).astype(np.int32)):
+        cv2.fillConvexPoly(row, quad, index, cv2.LINE_8, FRACTION_BITS)
     return row.astype(np.intp)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from data.synthetic.canvas import RGB, Bytes, Floats, Texture
-from data.synthetic.fabric import Fabric, Patch, edge, weave
+from data.synthetic.fabric import Patch, edge, weave
 from data.synthetic.people import Body, Outfit, Person, Skirt, Top, Trousers
 from data.synthetic.shape import torso_profile
 
@@ -72,7 +72,7 @@ def _tailor_top(top: Top, body: Body, per_metre: float) -> Tailored:
         alpha *= 1 - _opening(plane, top.open_front)
     texture = weave(top.fabric, patch, (alpha * 255).astype(np.uint8))
     for shape, colour, opacity in _details(top, plane):
-        _print(texture.colour, shape * opacity, colour)
+        _print(texture.texels, shape * opacity, colour)
     sleeve = _tailor_sleeve(top, per_metre) if top.sleeve else None
     neck = weave(top.fabric, Patch(0, 0.13, 0.32, per_metre, (6, 6))) if top.neckline == "turtle" else None
     return Tailored(texture, sleeve, neck)
@@ -86,7 +86,7 @@ def _tailor_sleeve(top: Top, per_metre: float) -> Texture:
     texture = weave(fabric, patch)
     end = 0.53 * top.sleeve
     cuff = edge(end - 0.022 - patch.along(), np.array(2 / per_metre)) * np.ones(patch.size)
-    _print(texture.colour, cuff * (0.9 if top.trim != top.fabric.colours[0] else 0.12), _cuff_colour(top))
+    _print(texture.texels, cuff * (0.9 if top.trim != top.fabric.colours[0] else 0.12), _cuff_colour(top))
     return texture
 
 
@@ -107,9 +107,9 @@ def _tailor_skirt(skirt: Skirt, per_metre: float) -> Texture:
     texture = weave(skirt.fabric, patch)
     if skirt.pleats:
         pleat = (patch.turn() * skirt.pleats * 2) % 1 * np.clip((patch.along() - skirt.waist) / 0.15, 0, 1)
-        _print(texture.colour, 0.34 * pleat * np.ones(patch.size), (18, 18, 24))
+        _print(texture.texels, 0.34 * pleat * np.ones(patch.size), (18, 18, 24))
     hem = edge(np.abs(patch.along() - skirt.hem + 0.025) - 0.0015, np.array(2 / per_metre)) * np.ones(patch.size)
-    _print(texture.colour, 0.25 * hem, (18, 18, 24))
+    _print(texture.texels, 0.25 * hem, (18, 18, 24))
     if skirt.belt:
         _belt(texture, patch, skirt.waist + 0.028, skirt.belt)
     return texture
@@ -128,7 +128,7 @@ def _tailor_hips(trousers: Trousers, body: Body, per_metre: float) -> Texture:
     back = _frame(np.abs(plane.x) - 0.075, plane.y - waist - 0.115, 0.042, 0.048, soft) * ~plane.front
     band = edge(np.abs(plane.y - waist - 0.036) - 0.0012, soft)
     for lines in (fly, pockets, back, band):
-        _print(texture.colour, 0.4 * lines * np.ones(patch.size), (16, 16, 22))
+        _print(texture.texels, 0.4 * lines * np.ones(patch.size), (16, 16, 22))
     if trousers.belt:
         _belt(texture, patch, waist + 0.018, trousers.belt)
     return texture
@@ -145,17 +145,17 @@ def _tailor_leg(trousers: Trousers, per_metre: float) -> Texture:
     end = 0.86 * trousers.length
     hem = edge(np.abs(patch.along() - end + 0.025) - 0.0015, np.array(2 / per_metre)) * np.ones(patch.size)
     seam = edge(np.abs(patch.turn() - 0.25) - 0.003, np.array(0.004)) * np.ones(patch.size)
-    _print(texture.colour, 0.25 * np.maximum(hem, 0.7 * seam), (16, 16, 22))
+    _print(texture.texels, 0.25 * np.maximum(hem, 0.7 * seam), (16, 16, 22))
     return texture
 
 
 def _belt(texture: Texture, patch: Patch, height: float, colour: RGB) -> None:
     soft = np.array(2 / patch.per_metre)
     band = edge(np.abs(patch.along() - height) - 0.014, soft) * np.ones(patch.size)
-    _print(texture.colour, band, colour)
+    _print(texture.texels, band, colour)
     across = np.minimum(patch.turn(), 1 - patch.turn()) * patch.girth
     buckle = _frame(across, patch.along() - height, 0.02, 0.016, soft)
-    _print(texture.colour, buckle, (206, 178, 104))
+    _print(texture.texels, buckle, (206, 178, 104))
 
 
 def _plane(patch: Patch, body: Body) -> Plane:
@@ -170,7 +170,7 @@ def _print(image: Bytes, weight: Floats, colour: RGB) -> None:
     if len(rows):
         part = slice(rows[0], rows[-1] + 1)
         share = weight[part, :, None].astype(np.float32)
-        image[part] = (image[part] * (1 - share) + share * np.array(colour, np.float32)).astype(np.uint8)
+        image[part, :, :3] = image[part, :, :3] * (1 - share) + share * np.array(colour, np.float32)
 
 
 def _oval(plane: Plane, x_radius: float, depth: float) -> Floats:
@@ -359,12 +359,12 @@ CUTS = {
 
 def sleeve_radii(top: Top, bare: Floats) -> Floats:
     """(K, 2) radii of a sleeve over a bare arm's."""
-    loose = top.ease + (0.012 if top.sleeve < 0.7 else 0.006)
+    loose = 0.55 * top.ease + (0.012 if top.sleeve < 0.7 else 0.006)
     sleeve = bare.copy()
-    sleeve[:, 1] += np.interp(bare[:, 0], [0, 0.6, 2], [0.003 + top.ease / 4, loose, loose])
+    sleeve[:, 1] += np.interp(bare[:, 0], [0, 0.6, 2], [0.003 + top.ease / 5, loose, loose])
     return sleeve
 
 
 def solid(colour: RGB) -> Texture:
     """A plain texture, for skin and leather."""
-    return weave(Fabric("solid", (colour, colour, colour), folds=0.0), Patch(0, 0.1, 0.1, 100.0))
+    return Texture(np.array([[(*colour, 255)]], np.uint8), True, 0.0, 1.0)

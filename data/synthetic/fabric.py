@@ -66,7 +66,11 @@ def weave(fabric: Fabric, patch: Patch, alpha: Bytes | None = None) -> Texture:
     image = ground + np.broadcast_to(second, patch.size)[..., None].astype(np.float32) * (colour2 - ground)
     image += np.broadcast_to(third, patch.size)[..., None].astype(np.float32) * (colour3 - image)
     image *= _folds(fabric, patch)[..., None]
-    return Texture(np.clip(image, 0, 255).astype(np.uint8), alpha, patch.top, patch.per_metre)
+    texels = np.full((*patch.size, 4), 255, np.uint8)
+    texels[..., :3] = np.clip(image, 0, 255)
+    if alpha is not None:
+        texels[..., 3] = alpha
+    return Texture(texels, alpha is None, patch.top, patch.per_metre)
 
 
 def _folds(fabric: Fabric, patch: Patch) -> Floats:

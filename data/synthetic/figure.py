@@ -79,7 +79,7 @@ def _torso_depth(stage: Stage) -> float:
 
 def _paint_lower_body(canvas: Canvas, stage: Stage, model: Model) -> None:
     if model.closet.leg is not None:  # the seat of the trousers, which the legs then overlap
-        seat = replace(model.closet.lower, alpha=None)
+        seat = replace(model.closet.lower, opaque=True)
         canvas.paint(_trousers_top(stage), seat, stage.facing, TORSO)
     for side in sorted(LEGS, key=lambda name: stage.depth[list(LEGS[name])][1:].sum()):
         _paint_leg(canvas, stage, model, side)
@@ -162,10 +162,11 @@ def _paint_upper_body(canvas: Canvas, stage: Stage, model: Model) -> None:
     canvas.shadow([chin], 0.02 * stage.camera.scale, 0.45)
     canvas.paint(torso_tube(stage, TORSO_TOP, 0.46), model.skin, stage.facing, TORSO)
     if outfit.tucked:
+        tuck = min(outfit.top.hem, 0.005 + (trousers_waist(stage.body) if model.closet.leg is not None else 0.385))
         _paint_top(
             canvas,
             stage,
-            replace(outfit.top, hem=min(outfit.top.hem, 0.46 if model.closet.leg is not None else 0.4)),
+            replace(outfit.top, hem=tuck),
             closet.top,
         )
     _paint_lower(canvas, stage, outfit.lower, closet.lower)
@@ -200,7 +201,8 @@ def _paint_arm(canvas: Canvas, stage: Stage, model: Model, side: str) -> None:
     tube = limb_tube(stage, chain, bare)
     canvas.shadow(tube.outlines()[-1:] + tube.outlines()[:2], 0.035 * stage.camera.scale, 0.32)
     _paint_hand(canvas, stage, model, side)
-    canvas.paint(tube, model.skin, stage.facing, group)
+    if max(outfit.top.sleeve, outfit.outer.sleeve if outfit.outer else 0.0) < 0.9:
+        canvas.paint(tube, model.skin, stage.facing, group)
     for top, textures in ((outfit.top, closet.top), (outfit.outer, closet.outer)):
         if top and textures and textures.sleeve is not None:
             sleeve = limb_tube(stage, chain, sleeve_radii(top, bare), end=2 * top.sleeve, bulge=0.14)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.synthetic.canvas import RGB, Canvas, Floats, Texture, Tube, ellipse, ribbon
+from data.synthetic.canvas import RGB, Bytes, Canvas, Floats, Texture, Tube, ellipse, ribbon
 from data.synthetic.fabric import Patch, edge
 from data.synthetic.people import Looks, Person
 from data.synthetic.pose import EAR, EYE, NOSE_TIP, SIGN
@@ -87,7 +87,7 @@ def _skin(looks: Looks, patch: Patch) -> Texture:
     jaw = np.interp(np.abs(angle), [0, 0.5, 1.0, 1.5], [-0.045, -0.05, -0.032, 0.01])
     beard = edge(height - jaw, np.array(0.02)) * (np.abs(angle) < 1.5)
     image += looks.beard * beard[..., None] * (np.array(looks.hair_colour) * 0.9 - image)
-    return Texture(image.astype(np.uint8), None, patch.top, patch.per_metre)
+    return Texture(_rgba(image, np.ones(patch.size)), True, patch.top, patch.per_metre)
 
 
 def _hair(looks: Looks, style: HairStyle, per_metre: float, seed: int) -> Texture:
@@ -102,7 +102,11 @@ def _hair(looks: Looks, style: HairStyle, per_metre: float, seed: int) -> Textur
     gloss = np.exp(-(((height - 0.075) / 0.022) ** 2)) * 0.3 + 0.82 + 0.3 * (strands - 0.5)
     image = np.clip(np.array(looks.hair_colour) * gloss[..., None] + 7, 0, 245)
     alpha = (1 - _face_hole(looks, style, angle, height)) * _hair_end(style, angle, height, rng)
-    return Texture(image.astype(np.uint8), (alpha * 255).astype(np.uint8), patch.top, per_metre)
+    return Texture(_rgba(image, alpha), False, patch.top, patch.per_metre)
+
+
+def _rgba(image: Floats, alpha: Floats) -> Bytes:
+    return np.concatenate([image, 255 * alpha[..., None]], -1).astype(np.uint8)
 
 
 def _face_hole(looks: Looks, style: HairStyle, angle: Floats, height: Floats) -> Floats:
@@ -132,6 +136,8 @@ def _hair_profile(style: HairStyle) -> Floats:
     top = np.clip(skull[:, 0] / 0.11, 0, 1)
     volume = style.volume + style.lift * top
     wide = volume * (1 - top**6)
+    if not style.covers_ears:  # close-cut at the temples and the nape, or strands would stand off the cheek
+        wide = wide * np.clip(skull[:, 0] / 0.05 + 0.1, 0, 1)
     rows = skull + np.stack([volume * top**2, wide, wide * 0.8, wide], -1)
     rows[-1, 1:] = 0.004  # the crown closes
     if not style.covers_ears:

@@ -25,7 +25,7 @@ from data.synthetic.views import MAX_VIEWS, sample_camera, view_name
 MARKER = "synthetic.json"  # says that a folder was made here, so that it may be replaced
 JPEG_QUALITY = 95
 PEOPLE_A_TEST_PERSON = 8
-TEXELS_A_PIXEL = 0.9
+TEXELS_A_PIXEL = 0.75
 SHORTEST, LONGEST = 32, 4096
 
 

@@ -192,7 +192,7 @@ def _sample_looks(rng: Rng, sex: Sex) -> Looks:
 def _sample_outfit(rng: Rng, sex: Sex) -> Outfit:
     woman = sex == "WOMEN"
     kind = str(rng.choice(["dress", "skirt", "trousers"], p=[0.34, 0.22, 0.44])) if woman else "trousers"
-    shoes = str(rng.choice(["sneaker", "pump", "boot", "flat"] if woman else ["sneaker", "sneaker", "loafer", "boot"]))
+    shoes = str(rng.choice(["sneaker", "pump", "boot", "flat"] if woman else ["sneaker", "sneaker", "loafer"]))
     lower: Trousers | Skirt
     if kind == "dress":
         top, lower, category = *_sample_dress(rng), "Dresses"

@@ -24,7 +24,7 @@ class Framing(NamedTuple):
 
 
 # Most catalogue pictures end between the knees and the ankles; some cut the head.
-USUAL = (Framing(1.02, 0.26, 0.42), Framing(1.02, 0.12, 0.25), Framing(1.03, -0.04, 0.13), Framing(1.02, 0.4, 0.1),
+USUAL = (Framing(1.02, 0.26, 0.45), Framing(1.02, 0.12, 0.25), Framing(1.03, -0.04, 0.1), Framing(1.02, 0.4, 0.1),
          Framing(0.9, 0.22, 0.1))  # fmt: skip
 FULL = (Framing(1.03, -0.045, 1.0),)
 DETAIL = (Framing(1.02, 0.48, 0.4), Framing(0.9, 0.3, 0.25), Framing(1.03, -0.04, 0.2), Framing(0.62, -0.04, 0.15))
