@@ -33,9 +33,9 @@ class View(NamedTuple):
 class PairDataset(Dataset[Sample]):
     """Pairs of a split.
 
-    A sample holds `source_image, target_image` (3, H, W) uint8 RGB; `source_pose, target_pose` as
-    `PoseForm.encode` gives them; `source_face, target_face` (4,) float32; `noise_key` (D,) int64; `start` (D,)
-    float32 in [0, 1), 0 first in a sample that is first of its batch; `index` int64. `loader.to_device` finishes it.
+    A sample holds `source_image, target_image` (3, H, W) uint8 RGB; `source_pose, target_pose` as `PoseForm.encode`
+    gives them; `source_face, target_face` (4,) float32; `noise_key` (D,) int64; `start` (D,) float32 in [0, 1), 0
+    first in a sample that is first of its batch; `index` int64. `loader.to_device` finishes it.
 
     Training draws one source of the line, and a scale in [1, augment_scale] and a crop for each image; testing
     takes the first source as it is.

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import cv2
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from data.dataset import PairDataset, Sample
@@ -97,8 +98,20 @@ class _Guarded(Dataset):
         return len(self.dataset)
 
 
+def collate(samples: list[Sample]) -> Batch:
+    """A batch of samples; encoded skeletons of unequal length are padded with bytes that nothing reads."""
+    return {name: _stack([sample[name] for sample in samples]) for name in samples[0]}
+
+
+def _stack(values: list[Tensor]) -> Tensor:
+    if values[0].ndim == 1 and len({len(value) for value in values}) > 1:
+        length = max(map(len, values))
+        values = [pad(value, (0, length - len(value))) for value in values]
+    return default_collate(values)
+
+
 def _collate(samples: list[Sample] | _BadInput) -> Batch | _BadInput:
-    return samples if isinstance(samples, _BadInput) else default_collate(samples)
+    return samples if isinstance(samples, _BadInput) else collate(samples)
 
 
 def _start_worker(worker: int) -> None:

@@ -8,15 +8,16 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-_GOLDEN = 0x9E3779B97F4A7C15
+_GOLDEN, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB
+_MASK = (1 << 64) - 1
 
 
 def noise_key(*counters: int) -> int:
     """A 64-bit key (signed) for counters such as (seed, epoch, index, direction)."""
     key = 0
     for counter in counters:
-        key = int(_mix(torch.tensor(_signed(key + counter + 1))))
-    return key
+        key = _mix_number(key + counter + 1)
+    return _signed(key)
 
 
 def normal_noise(keys: Tensor, shape: Sequence[int]) -> Tensor:
@@ -46,9 +47,17 @@ def normal_noise(keys: Tensor, shape: Sequence[int]) -> Tensor:
 
 def _mix(bits: Tensor) -> Tensor:
     """SplitMix64's finaliser on int64 (products wrap around; shifts are made logical)."""
-    bits = (bits ^ _shift(bits, 30)) * _signed(0xBF58476D1CE4E5B9)
-    bits = (bits ^ _shift(bits, 27)) * _signed(0x94D049BB133111EB)
+    bits = (bits ^ _shift(bits, 30)) * _signed(_FIRST)
+    bits = (bits ^ _shift(bits, 27)) * _signed(_SECOND)
     return bits ^ _shift(bits, 31)
+
+
+def _mix_number(bits: int) -> int:
+    """`_mix` of one unsigned number."""
+    bits &= _MASK
+    bits = (bits ^ bits >> 30) * _FIRST & _MASK
+    bits = (bits ^ bits >> 27) * _SECOND & _MASK
+    return bits ^ bits >> 31
 
 
 def _shift(bits: Tensor, count: int) -> Tensor:
@@ -56,5 +65,5 @@ def _shift(bits: Tensor, count: int) -> Tensor:
 
 
 def _signed(value: int) -> int:
-    value &= (1 << 64) - 1
+    value &= _MASK
     return value - (1 << 64) if value >> 63 else value

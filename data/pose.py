@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -27,6 +27,7 @@ _RADIUS = 4
 _DISTANCE_UNIT = 3
 _FARTHEST = 255 * _DISTANCE_UNIT
 _JOINT_SIGMA, _LIMB_SIGMA = 6.0, 3.0
+_FAR_AWAY = 1e6
 
 
 def to_image_frame(
@@ -68,9 +69,6 @@ def face_box(joints: np.ndarray) -> np.ndarray:
 def draw_skeleton(joints: np.ndarray, size: Size) -> np.ndarray:
     """NTED's pose: an RGB drawing of joints and limbs, and the distance to each of 17 limbs (NTED, sec. 4).
 
-    A limb's pixels all lie in a small box. Colours are blended in that box alone, and as L1 distances grow by one
-    with each pixel away from a box that holds the whole limb, distances are computed in it and extended.
-
     Args:
         joints: (18, 2) x, y in pixels of the image, NaN where missing.
         size: (H, W).
@@ -78,52 +76,116 @@ def draw_skeleton(joints: np.ndarray, size: Size) -> np.ndarray:
     Returns:
         (20, H, W) uint8: RGB, then L1 distances in units of 3 pixels, 255 everywhere for a limb that is not seen.
     """
-    height, width = size
-    maps = np.full((3 + len(SKELETON_LIMBS), height, width), 255, np.uint8)
-    canvas = np.zeros((height, width, 3), np.uint8)
-    found = np.isfinite(joints).all(axis=1)
-    for (x, y), colour, is_found in zip(joints, COLOURS, found, strict=True):
+    return skeleton_maps(torch.from_numpy(encode_skeleton(joints, size))[None], size)[0].numpy()
+
+
+def encode_skeleton(joints: np.ndarray, size: Size) -> np.ndarray:
+    """What of `draw_skeleton` needs OpenCV; the rest is left to `skeleton_maps`.
+
+    Returns:
+        (n,) uint8, the bytes of: the drawing (3, H, W) uint8 RGB; boxes (17, 5) int32, rows (x, y, width, height,
+        start) of the box that holds all pixels of a limb; int16 pixels, from each box's start row by row the L1
+        distance to its limb.
+    """
+    canvas = np.zeros((*size, 3), np.uint8)
+    found, points = np.isfinite(joints).all(axis=1).tolist(), joints.tolist()
+    for point, colour, is_found in zip(points, COLOURS, found, strict=True):
         if is_found:
-            cv2.circle(canvas, (int(x), int(y)), _RADIUS, colour, -1)
-    for index, (a, b) in enumerate(SKELETON_LIMBS):
+            cv2.circle(canvas, (int(point[0]), int(point[1])), _RADIUS, colour, -1)
+    coloured, background = canvas.copy(), np.full(size, 255, np.uint8)
+    # a limb that is not seen is a far-away pixel, which stands first
+    boxes, pixels, start = [], [np.array([_FARTHEST], np.int16)], 1
+    for (a, b), colour in zip(SKELETON_LIMBS, COLOURS, strict=False):
+        box = (0, 0, 1, 1, 0)
         if found[a] and found[b]:
-            _draw_limb(limb_polygon(joints[a], joints[b]), COLOURS[index], canvas, maps[3 + index])
-    cv2.split(canvas, list(maps[:3]))
-    return maps
+            polygon = _limb_polygon(points[a], points[b])
+            if limb := _draw_limb(polygon, colour, canvas, coloured, background):
+                (x, y), distances = limb
+                box = (x, y, distances.shape[1], distances.shape[0], start)
+                pixels.append(distances.ravel())
+                start += distances.size
+        boxes.append(box)
+    return np.concatenate(
+        [
+            np.ascontiguousarray(canvas.transpose(2, 0, 1)).ravel(),
+            np.array(boxes, np.int32).ravel().view(np.uint8),
+            np.concatenate(pixels).view(np.uint8),
+        ]
+    )
 
 
-def limb_polygon(start: np.ndarray, end: np.ndarray) -> np.ndarray:
+def skeleton_maps(encoded: Tensor, size: Size) -> Tensor:
+    """(B, 20, H, W) uint8 maps from a batch (B, n) of `encode_skeleton`, possibly padded, on its device."""
+    ends = np.cumsum([3 * size[0] * size[1], 4 * 5 * len(SKELETON_LIMBS)]).tolist()
+    drawing, boxes, pixels = encoded.tensor_split(ends, dim=1)
+    # clones, since bytes can be viewed as wider numbers only where they begin at a multiple of their width
+    boxes = boxes.clone(memory_format=torch.contiguous_format).view(torch.int32)
+    pixels = pixels.clone(memory_format=torch.contiguous_format).view(torch.int16)
+    distances = limb_distances(boxes.unflatten(1, (len(SKELETON_LIMBS), 5)), pixels, size)
+    return torch.cat([drawing.unflatten(1, (3, *size)), distances], dim=1)
+
+
+def limb_distances(boxes: Tensor, pixels: Tensor, size: Size) -> Tensor:
+    """Distance maps of a batch of encoded skeletons, on their device.
+
+    Outside of a box that holds the whole limb, the L1 distance is that of the nearest pixel of the box plus the
+    steps to it. So only boxes, a twentieth of the pixels, are computed and moved to the device.
+
+    Args:
+        boxes, pixels: (B, 17, 5) int32 and (B, n) int16 of `encode_skeleton`.
+        size: (H, W).
+
+    Returns:
+        (B, 17, H, W) uint8.
+    """
+    height, width = size
+    left, top, box_width, box_height, start = boxes.unsqueeze(-1).unbind(-2)
+    x = torch.arange(width, dtype=torch.int32, device=boxes.device)
+    y = torch.arange(height, dtype=torch.int32, device=boxes.device)
+    near_x = torch.minimum(torch.maximum(x, left), left + box_width - 1)
+    near_y = torch.minimum(torch.maximum(y, top), top + box_height - 1)
+    first = torch.arange(len(pixels), dtype=torch.int32, device=boxes.device)[:, None, None] * pixels.shape[1]
+    place = (first + start + (near_y - top) * box_width)[..., None] + (near_x - left)[..., None, :]
+    distances = pixels.flatten().index_select(0, place.flatten()).view(place.shape)
+    distances += (y - near_y).abs_().to(torch.int16)[..., None]
+    distances += (x - near_x).abs_().to(torch.int16)[..., None, :]
+    return distances.clamp_(max=_FARTHEST).div_(_DISTANCE_UNIT, rounding_mode="floor").to(torch.uint8)
+
+
+def _limb_polygon(start: Sequence[float], end: Sequence[float]) -> np.ndarray:
     """(n, 2) int32 outline of the ellipse drawn from joint to joint."""
-    (xa, ya), (xb, yb) = (map(float, joint) for joint in (start, end))
+    (xa, ya), (xb, yb) = start, end
     centre = int((xa + xb) / 2), int((ya + yb) / 2)
     axes = int(math.hypot(xa - xb, ya - yb) / 2), _RADIUS
     angle = int(math.degrees(math.atan2(ya - yb, xa - xb)))
     return np.asarray(cv2.ellipse2Poly(centre, axes, angle, 0, 360, 1))
 
 
-def _draw_limb(polygon: np.ndarray, colour: tuple[int, int, int], canvas: np.ndarray, distances: np.ndarray) -> None:
-    """Blend a limb into `canvas` (H, W, 3) and write its distance map (H, W)."""
-    height, width = distances.shape
-    left, top = np.maximum(polygon.min(axis=0), 0).tolist()
-    right, bottom = np.minimum(polygon.max(axis=0) + 1, (width, height)).tolist()
-    if left >= right or top >= bottom:
-        return
-    mask = np.zeros((bottom - top, right - left), np.uint8)
-    cv2.fillConvexPoly(mask, polygon - (left, top), 255)
-    if not mask.any():
-        return
-    area = canvas[top:bottom, left:right]
-    coloured = area.copy()
-    coloured[mask > 0] = colour
-    cv2.addWeighted(area, 0.4, coloured, 0.6, 0, dst=area)
-    inside = cv2.distanceTransform(255 - mask, cv2.DIST_L1, 3).astype(np.int16)
-    rows = np.arange(height, dtype=np.int16)
-    columns = np.arange(width, dtype=np.int16)
-    near_rows, near_columns = rows.clip(top, bottom - 1), columns.clip(left, right - 1)
-    total = inside[near_rows - top][:, near_columns - left]
-    total += np.abs(rows - near_rows)[:, None] + np.abs(columns - near_columns)
-    np.minimum(total, _FARTHEST, out=total)
-    distances[:] = total // _DISTANCE_UNIT
+def _draw_limb(
+    polygon: np.ndarray, colour: Sequence[int], canvas: np.ndarray, coloured: np.ndarray, background: np.ndarray
+) -> tuple[tuple[int, int], np.ndarray] | None:
+    """Blend a limb into `canvas` (H, W, 3).
+
+    `coloured` (equal to the canvas) and `background` (H, W; all 255) are scratch space, left as they were.
+
+    Returns:
+        the corner (x, y) of the box that holds the limb, and its int16 L1 distances; None if nothing is in the image.
+    """
+    x, y, box_width, box_height = cv2.boundingRect(polygon)
+    rows = slice(max(y, 0), min(y + box_height, canvas.shape[0]))
+    columns = slice(max(x, 0), min(x + box_width, canvas.shape[1]))
+    if rows.start >= rows.stop or columns.start >= columns.stop:
+        return None
+    cv2.fillConvexPoly(coloured, polygon, colour)
+    cv2.fillConvexPoly(background, polygon, 0)
+    area, outside = canvas[rows, columns], background[rows, columns]
+    cv2.addWeighted(area, 0.4, coloured[rows, columns], 0.6, 0, dst=area)
+    distances = cv2.distanceTransform(outside, cv2.DIST_L1, 3)
+    coloured[rows, columns] = area
+    outside.fill(255)
+    if distances[0, 0] > sum(canvas.shape):  # what OpenCV answers where nothing is drawn
+        return None
+    return (columns.start, rows.start), distances.astype(np.int16)
 
 
 def joint_segments(joints: np.ndarray, sigma: float = _JOINT_SIGMA) -> np.ndarray:
@@ -146,22 +208,28 @@ def segment_heatmaps(segments: Tensor, size: Size) -> Tensor:
     """Gaussians of the distance to line segments, on whatever device `segments` is.
 
     Args:
-        segments: (..., 5) float: both ends (x, y, x, y) and sigma, in pixels; NaN where missing.
+        segments: (..., 5) float: both ends (x, y, x, y) and sigma, in pixels; a missing one has a NaN.
         size: (H, W).
 
     Returns:
         (..., H, W) in [0, 1]: exp(-distance^2 / (2 sigma^2)); zeros for a missing segment.
     """
     height, width = size
-    xa, ya, xb, yb, sigma = segments.unsqueeze(-1).unsqueeze(-1).unbind(-3)
-    dx, dy = xb - xa, yb - ya
-    x = torch.arange(width, dtype=segments.dtype, device=segments.device) - xa
-    y = torch.arange(height, dtype=segments.dtype, device=segments.device).unsqueeze(-1) - ya
-    # the nearest point of the segment is start + along * (end - start); both ends may be one point
-    squared_length = (dx * dx + dy * dy).clamp(min=1e-12)
-    along = (x * (dx / squared_length) + y * (dy / squared_length)).clamp_(0, 1)
-    distance = (x - along * dx).square_().add_((y - along * dy).square_())
-    return distance.mul_(-0.5 / sigma.square()).exp_().nan_to_num_(nan=0.0)
+    # a missing segment is put so far away that its Gaussian is 0; units of sqrt(2) sigma leave exp(-distance^2)
+    ends = segments[..., :4]
+    ends = torch.where(ends.isnan().any(dim=-1, keepdim=True), _FAR_AWAY, ends)
+    unit = segments[..., 4, None, None] * math.sqrt(2)
+    xa, ya, xb, yb = ends[..., None, None].unbind(-3)
+    length = torch.hypot(xb - xa, yb - ya)
+    is_point = length < 1e-6
+    cos = torch.where(is_point, 1.0, (xb - xa) / length) / unit
+    sin = torch.where(is_point, 0.0, (yb - ya) / length) / unit
+    x = torch.arange(width, dtype=ends.dtype, device=ends.device) - (xa + xb) / 2
+    y = torch.arange(height, dtype=ends.dtype, device=ends.device)[:, None] - (ya + yb) / 2
+    # distance along the segment from its nearer end (0 beside it), and across
+    beyond = (x * cos + y * sin).abs_().sub_(length / 2 / unit).clamp_(min=0)
+    across = y * cos - x * sin
+    return beyond.square_().addcmul_(across, across).neg_().exp_()
 
 
 def joint_heatmaps(joints: np.ndarray, size: Size, sigma: float = _JOINT_SIGMA) -> np.ndarray:
@@ -174,15 +242,11 @@ def limb_heatmaps(joints: np.ndarray, size: Size, sigma: float = _LIMB_SIGMA) ->
     return segment_heatmaps(torch.from_numpy(limb_segments(joints, sigma)), size).numpy()
 
 
-def _both_segments(joints: np.ndarray) -> np.ndarray:
-    return np.concatenate([joint_segments(joints), limb_segments(joints)])
-
-
 class PoseForm(NamedTuple):
-    """A kind of pose maps.
+    """A kind of pose maps, made in two steps.
 
-    `encode(joints, size)` makes what a loader process hands over: uint8 maps, or segments, which are a thousandth of
-    the float maps that `pose_maps` makes of them on the device.
+    `encode(joints, size)` is a loader process's part: one array, small beside the maps: bytes (`encode_skeleton`) or
+    segments. `pose_maps` finishes a batch of them on the device.
     """
 
     num_channels: int
@@ -190,16 +254,26 @@ class PoseForm(NamedTuple):
 
     def draw(self, joints: np.ndarray, size: Size) -> Tensor:
         """(num_channels, H, W) float32 in [0, 1] for (18, 2) joints in pixels, NaN where missing."""
-        return pose_maps(torch.from_numpy(self.encode(joints, size)), size)
+        return pose_maps(torch.from_numpy(self.encode(joints, size))[None], size)[0]
 
 
 def pose_maps(encoded: Tensor, size: Size) -> Tensor:
-    """Finish `PoseForm.encode`'s output, single or a batch: (..., C, H, W) float32 in [0, 1] on its device."""
-    return encoded.float() / 255 if encoded.dtype == torch.uint8 else segment_heatmaps(encoded, size)
+    """(B, C, H, W) float32 in [0, 1] from a batch of what `PoseForm.encode` gives, on its device."""
+    if encoded.dtype == torch.uint8:
+        return skeleton_maps(encoded, size).float().div_(255)
+    return segment_heatmaps(encoded, size)
+
+
+def _joints(joints: np.ndarray, size: Size) -> np.ndarray:
+    return joint_segments(joints)
+
+
+def _joints_and_limbs(joints: np.ndarray, size: Size) -> np.ndarray:
+    return np.concatenate([joint_segments(joints), limb_segments(joints)])
 
 
 POSE_FORMS = {
-    "skeleton": PoseForm(3 + len(SKELETON_LIMBS), draw_skeleton),
-    "joints": PoseForm(NUM_JOINTS, lambda joints, size: joint_segments(joints)),
-    "joints_limbs": PoseForm(NUM_JOINTS + len(HEATMAP_LIMBS), lambda joints, size: _both_segments(joints)),
+    "skeleton": PoseForm(3 + len(SKELETON_LIMBS), encode_skeleton),
+    "joints": PoseForm(NUM_JOINTS, _joints),
+    "joints_limbs": PoseForm(NUM_JOINTS + len(HEATMAP_LIMBS), _joints_and_limbs),
 }

@@ -70,9 +70,7 @@ class ImageStore:
         Raises:
             ValueError: the store or the key is missing, the image is damaged or of another size.
         """
-        value = self._get(key.encode())
-        if value is None:
-            raise ValueError(f"store {self.path} has no image {key}; {_PREPARE} to build it anew")
+        value = self.read_bytes(key)
         if self.meta and self.meta.format == "raw":
             return self._read_raw(key, value)
         image = cv2.imdecode(np.frombuffer(value, np.uint8), cv2.IMREAD_COLOR_RGB) if len(value) else None
@@ -84,6 +82,13 @@ class ImageStore:
                 f"{_PREPARE} --sizes {self.size[0]}-{self.size[1]}"
             )
         return image
+
+    def read_bytes(self, key: str) -> bytes:
+        """The encoded image under `key`; raises ValueError if there is none."""
+        value = self._get(key.encode())
+        if value is None:
+            raise ValueError(f"store {self.path} has no image {key}; {_PREPARE} to build it anew")
+        return value
 
     def read_keypoints(self, key: str) -> np.ndarray:
         """(18, 2) keypoints of image `key` in the frame `meta.frame`, NaN where missing; raises ValueError."""

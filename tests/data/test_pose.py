@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from data import loader
 from data.openpose import HEATMAP_LIMBS, NUM_JOINTS, SKELETON_LIMBS, mark_missing, read_keypoints, write_keypoints
 from data.pose import (
     POSE_FORMS,
@@ -67,6 +68,10 @@ def test_missing_joints_give_empty_maps_and_no_face_box() -> None:
     assert not skeleton[:3].any() and (skeleton[3:] == 255).all()
     assert not joint_heatmaps(joints, (32, 24)).any() and not limb_heatmaps(joints, (32, 24)).any()
     assert face_box(joints).tolist() == [-1, -1, -1, -1]
+    joints[:] = 5
+    joints[3] = np.nan
+    filled = limb_heatmaps(joints, (32, 24)).any(axis=(1, 2))
+    assert filled.tolist() == [3 not in limb for limb in HEATMAP_LIMBS]
 
 
 def plain_distance_maps(joints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -116,8 +121,8 @@ def test_pose_forms_fill_their_channels_and_batch_like_single(name: str) -> None
     maps = [form.draw(joints, size) for joints in poses]
     assert maps[0].shape == (form.num_channels, *size)
     assert maps[0].dtype == torch.float32 and maps[0].min() >= 0 and maps[0].max() <= 1
-    encoded = torch.stack([torch.from_numpy(form.encode(joints, size)) for joints in poses])
-    torch.testing.assert_close(pose_maps(encoded, size), torch.stack(maps))
+    samples = [{"pose": torch.from_numpy(form.encode(pose, size))} for pose in poses]
+    torch.testing.assert_close(pose_maps(loader.collate(samples)["pose"], size), torch.stack(maps))
 
 
 @pytest.mark.parametrize(
