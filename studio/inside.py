@@ -1,0 +1,152 @@
+"""Seeing inside: which source pixels are read, and where what was read is written.
+
+NTED: each texture has an extraction map over the source and a distribution map over the target (sections 3.2 and 3.3 of
+the paper). DPTN: each texture transfer block has an attention map over the source for every target position (section
+3.3). For one target position both give a map over the source: NTED's is the extraction maps weighted by the position's
+distribution.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from models.inputs import to_uint8
+from models.layers import TexturePair
+from models.pipeline import StepPose
+from models.rollout import Pair
+from studio.pictures import labelled_grid
+
+Pixel = tuple[int, int]  # x, y in the image
+
+
+class Inside(NamedTuple):
+    """One step of one sample: its image (3, H, W), NTED's texture pairs (coarse to fine) or DPTN's attention maps.
+
+    attention: (h*w target, h*w source) of each texture transfer block, a row sums to 1; grid: its (h, w).
+    """
+
+    image: Tensor
+    textures: tuple[TexturePair, ...]
+    attention: tuple[Tensor, ...]
+    grid: tuple[int, int]
+
+    @property
+    def places(self) -> list[str]:
+        """Names of what can be looked at, from coarse to fine or from first to last."""
+        if self.attention:
+            return [f"transfer block {index + 1}" for index in range(len(self.attention))]
+        return [f"{p.size[0]}x{p.size[1]} layer {i % 2 + 1}" for i, p in enumerate(self.textures)]
+
+    def reading(self, place: int, pixel: Pixel) -> np.ndarray:
+        """(h, w) float32 summing to 1: how much of the source each position gives to a target pixel."""
+        height, width = self.image.shape[1:]
+        size = self.grid if self.attention else self.textures[place].size
+        row, column = pixel[1] * size[0] // height, pixel[0] * size[1] // width
+        index = row * size[1] + column
+        if self.attention:
+            weights = self.attention[place][index]
+        else:
+            pair = self.textures[place]
+            weights = pair.distribution[0, :, index].float() @ pair.extraction[0].float()
+        return weights.float().view(size).cpu().numpy()
+
+
+@torch.no_grad()
+def look_inside(model: StepPose, pair: Pair, noise: Tensor, step: int) -> Inside:
+    """Run a single sample up to a step and keep what that step did.
+
+    Raises:
+        ValueError: the step is outside 0..S-1.
+    """
+    if not 0 <= step < model.num_steps:
+        raise ValueError(f"step {step} is outside 0..{model.num_steps - 1}")
+    outputs: list[Any] = []
+    kept = model.generator.register_forward_hook(lambda module, arguments, output: outputs.append(output))
+    try:
+        with _transfer_inputs(model.generator) as inputs:
+            for index, _ in enumerate(model.stream(pair, noise, model.generator)):
+                if index == step:
+                    break
+                outputs.clear()
+                inputs.clear()
+    finally:
+        kept.remove()
+    attention = tuple(_attention(module, *arguments) for module, arguments in inputs)
+    height, width = model.image_size
+    # tokens keep the image's ratio
+    tokens = len(attention[0]) if attention else 0
+    scale = math.isqrt(height * width // tokens) if tokens else 1
+    return Inside(outputs[-1].target_image[0], outputs[-1].textures, attention, (height // scale, width // scale))
+
+
+@contextmanager
+def _transfer_inputs(generator: nn.Module) -> Iterator[list[tuple[nn.MultiheadAttention, tuple[Tensor, ...]]]]:
+    """Query, key and value of each texture transfer block's cross-attention, as they come."""
+    seen: list[tuple[nn.MultiheadAttention, tuple[Tensor, ...]]] = []
+    names = [name for name, _ in generator.named_modules() if name.endswith("cross_attn")]
+    hooks = [
+        generator.get_submodule(name).register_forward_pre_hook(lambda module, inputs: seen.append((module, inputs)))  # type: ignore[arg-type]
+        for name in names
+    ]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _attention(module: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """(targets, sources), the mean over the heads; DPTN's own call leaves them out, which is faster."""
+    return nn.MultiheadAttention.forward(module, query, key, value, need_weights=True)[1][0]  # type: ignore[index]
+
+
+def overlay(image: np.ndarray, weights: np.ndarray, mark: Pixel | None = None) -> np.ndarray:
+    """An (H, W, 3) uint8 image, dimmed, with (h, w) weights as a glow; `mark` is a pixel to ring."""
+    height, width = image.shape[:2]
+    heat = weights / max(float(weights.max()), 1e-12)
+    heat = np.clip(cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
+    glow = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
+    grey = image.mean(axis=2, keepdims=True) * 0.25 + image * 0.25
+    alpha = np.sqrt(heat)[..., None]
+    picture = np.ascontiguousarray((grey * (1 - alpha) + glow * alpha).astype(np.uint8))
+    return ring(picture, mark) if mark else picture
+
+
+def ring(image: np.ndarray, pixel: Pixel) -> np.ndarray:
+    """A copy of an image with a ring round a pixel."""
+    radius = max(3, image.shape[1] // 40)
+    picture = image.copy()
+    for colour, thickness in (((255, 255, 255), 3), ((220, 38, 38), 1)):
+        cv2.circle(picture, pixel, radius, colour, thickness, cv2.LINE_AA)
+    return picture
+
+
+def reading_sheet(source: np.ndarray, inside: Inside, pixels: list[Pixel]) -> np.ndarray:
+    """A row a target pixel: where it is, and what of the source it reads at every place."""
+    target = to_uint8(inside.image)
+    rows = [
+        [ring(target, pixel), *(overlay(source, inside.reading(place, pixel)) for place in range(len(inside.places)))]
+        for pixel in pixels
+    ]
+    return labelled_grid(rows, column_labels=["generated", *inside.places])
+
+
+def texture_sheet(source: np.ndarray, inside: Inside, place: int, num_textures: int = 6) -> np.ndarray:
+    """NTED: the textures that cover most of the target, where each is read (above) and written (below)."""
+    pair = inside.textures[place]
+    size, target = pair.size, to_uint8(inside.image)
+    extraction, distribution = (
+        maps[0].float().view(-1, *size).cpu().numpy() for maps in (pair.extraction, pair.distribution)
+    )
+    most = np.argsort(-distribution.mean(axis=(1, 2)))[:num_textures]
+    rows = [[overlay(source, extraction[k]) for k in most], [overlay(target, distribution[k]) for k in most]]
+    shares = [f"texture {k}: {distribution[k].mean():.0%}" for k in most]
+    return labelled_grid(rows, ["read", "written"], shares)
