@@ -27,7 +27,8 @@ from tqdm import tqdm
 
 from config.cli import run
 from data.images import read_image
-from data.openpose import DEEPFASHION_FRAME, pose_file, read_keypoints
+from data.layouts import LAYOUTS
+from data.openpose import pose_file, read_keypoints
 from data.pairs import IMAGE_SUFFIXES, read_list, read_pairs, store_key, unique_names
 from data.store import ImageStore, StoreMeta, StoreWriter, encode_image, encode_keypoints, keypoints_key, store_path
 
@@ -43,6 +44,7 @@ class Job:
 
     root: Path
     sizes: tuple[Size, ...]
+    layout: str
     image_format: str
     with_keypoints: bool
 
@@ -67,7 +69,7 @@ def main() -> int:
     sizes = tuple(size for size in arguments.sizes if arguments.overwrite or not is_whole(store_path(out, size), names))
     if not sizes:
         return 0
-    job = Job(root, sizes, arguments.format, (root / "pose").is_dir())
+    job = Job(root, sizes, arguments.layout, arguments.format, (root / "pose").is_dir())
     return report(build(job, names, out, arguments))
 
 
@@ -76,6 +78,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--root", required=True, help="folder with img/, pose/, the lists and the pairs files")
     parser.add_argument("--out", required=True, help="folder for the stores; lists and pairs files are copied there")
     parser.add_argument("--sizes", nargs="+", type=parse_size, default=[(256, 176), (512, 352)], metavar="H-W")
+    parser.add_argument("--layout", choices=LAYOUTS, default="deepfashion", help="what the image files are")
     parser.add_argument("--format", choices=("png", "raw"), default="png", help="raw: three times larger, no decoding")
     parser.add_argument("--n_worker", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--chunksize", type=int, default=16, help="images handed to a process at a time")
@@ -127,7 +130,7 @@ def is_whole(path: Path, names: Iterable[str]) -> bool:
 
 def build(job: Job, names: list[str], out: Path, arguments: argparse.Namespace) -> list[str]:
     """Fill a writer a size; returns what is wrong, and finishes the stores if nothing is."""
-    frame = DEEPFASHION_FRAME if job.with_keypoints else None
+    frame = LAYOUTS[job.layout].frame if job.with_keypoints else None
     writers = [StoreWriter(store_path(out, size), StoreMeta(size, job.image_format, frame)) for size in job.sizes]
     done = set.intersection(*(writer.written for writer in writers))
     needed = paired_names(job.root)
@@ -159,7 +162,7 @@ def _complaint(job: Job, outcome: Outcome, needed: set[str]) -> str:
 def convert(job: Job, name: str) -> Outcome:
     """Decode an image once, resize it to each size (bicubic), and read its keypoints."""
     try:
-        image = read_image(job.root / name)
+        image = LAYOUTS[job.layout].picture(read_image(job.root / name), name)
         keypoints = _keypoints(job, name)
         values = tuple({store_key(name): _encode(image, size, job), **keypoints} for size in job.sizes)
         return Outcome(name, bool(keypoints), values)

@@ -121,3 +121,33 @@ def test_bombs_and_broken_files_are_errors(tmp_path: Path) -> None:
             read_image(tmp_path / name)
     with pytest.raises(ValueError, match="does not exist"):
         read_image(tmp_path / "nowhere.jpg")
+
+
+def test_low_resolution_images_lose_their_border(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "img").mkdir()
+    wide = np.full((256, 256, 3), 255, np.uint8)
+    wide[:, 40:216] = np.arange(176, dtype=np.uint8)[:, None]
+    Image.fromarray(wide).save(tmp_path / "img" / "a.png")
+    arguments = ["--root", tmp_path, "--out", tmp_path, "--n_worker", 1, "--layout", "deepfashion_lowres"]
+    assert run_script(MAIN, *arguments, "--sizes", "256-176") == 0
+    np.testing.assert_array_equal(ImageStore(tmp_path / "256-176").read("img/a.png"), wide[:, 40:216])
+    Image.new("RGB", (750, 1101)).save(tmp_path / "img" / "b.png")
+    assert run_script(MAIN, *arguments, "--sizes", "32-24") == 1
+    assert "img/b.png is 1101x750, this layout has 256x256" in capsys.readouterr().err
+
+
+def test_market_joints_are_pixels_of_its_images(tmp_path: Path) -> None:
+    from data.dataset import PairDataset
+    from data.openpose import write_keypoints
+    from data.pairs import PairLine, write_pairs
+
+    for name, value in (("0002_c1.jpg", 9.0), ("0002_c2.jpg", 60.0)):
+        for folder in ("img", "pose"):
+            (tmp_path / folder).mkdir(exist_ok=True)
+        Image.new("RGB", (64, 128)).save(tmp_path / "img" / name)
+        write_keypoints((tmp_path / "pose" / name).with_suffix(".txt"), np.full((18, 2), value))
+    write_pairs(tmp_path / "test_pairs.txt", [PairLine("img/0002_c1.jpg", ("img/0002_c2.jpg",))])
+    options = ["--sizes", "128-64", "--n_worker", 1, "--layout", "market"]
+    assert run_script(MAIN, "--root", tmp_path, "--out", tmp_path / "o", *options) == 0
+    sample = PairDataset(tmp_path / "o", "test", (128, 64), "joints")[0]
+    assert sample["source_face"].tolist() == [60] * 4 and sample["target_face"].tolist() == [9] * 4
