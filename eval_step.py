@@ -206,7 +206,6 @@ def choose_reals(arguments: argparse.Namespace, task: Task) -> None:
 
 def score(task: Task, scorer: Scorer, cache: Path) -> tuple[list[TrackScores], list[Means], dict[str, Any]]:
     """Scores of all tracks, their means, and what the real set was."""
-    scores = score_tracks(task.pairs, task.tracks, scorer, task.size)
     reals: list[FeatureStatistics | None] = [None] * len(task.tracks)
     about: dict[str, Any] = {"count": len(task.reals), "hash": None}
     if scorer.features is not None:
@@ -215,6 +214,7 @@ def score(task: Task, scorer: Scorer, cache: Path) -> tuple[list[TrackScores], l
         reals[:] = real_statistics(
             task.reals, content, [track.degrade for track in task.tracks], scorer, task.size, cache
         )
+    scores = score_tracks(task.pairs, task.tracks, scorer, task.size)
     return scores, [summarise(one, real, scorer) for one, real in zip(scores, reals, strict=True)], about
 
 

@@ -3,6 +3,8 @@
 Images are `(H, W, C)` arrays, uint8 in 0..255 or float in [0, 1]. Everything is computed in float64.
 """
 
+import math
+import threading
 from dataclasses import dataclass
 
 import cv2
@@ -41,36 +43,32 @@ def ssim(prediction: Image, target: Image, window: SsimWindow) -> float:
     K1 = 0.01 and K2 = 0.03. The local moments come from separable filters (running sums for the uniform window).
     Raises ValueError where the images differ in size or the window does not fit.
     """
-    x, y = _as_float_pair(prediction, target)
-    _check_window(x.shape, window)
-    data_range = _data_range(x, window.data_range)
-    mean_x, mean_y = _local_mean(x, window), _local_mean(y, window)
-    count = (2 * window.radius + 1) ** 2
-    scale = count / (count - 1) if window.sample_covariance else 1.0
-    product, power = mean_x * mean_y, mean_x * mean_x + mean_y * mean_y
-    covariance = scale * (_local_mean(x * y, window) - product)
-    variances = scale * (_local_mean(x * x + y * y, window) - power)
-    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
-    return float(((2 * product + c1) * (2 * covariance + c2) / ((power + c1) * (variances + c2))).mean())
+    _check_pair(prediction, target)
+    _check_window(prediction.shape, window)
+    data_range = window.data_range or _spread(prediction)
+    channels = range(prediction.shape[2])
+    planes = ((prediction[..., channel], target[..., channel]) for channel in channels)
+    return float(np.mean([_ssim_of_plane(x, y, window, data_range) for x, y in planes]))
 
 
 def psnr(prediction: Image, target: Image) -> float:
     """Peak signal-to-noise ratio in dB for a data range of 1; infinite where the images are equal."""
-    x, y = _as_float_pair(prediction, target)
-    error = float(np.square(x - y).mean())
-    return float("inf") if error == 0 else -10 * float(np.log10(error))
+    _check_pair(prediction, target)
+    error = cv2.norm(prediction, target, cv2.NORM_L2SQR) / (prediction.size * _white(target) ** 2)
+    return float("inf") if error == 0 else 10 * math.log10(1 / error)
 
 
 def l1(prediction: Image, target: Image) -> float:
     """Mean absolute difference, in 0..1."""
-    x, y = _as_float_pair(prediction, target)
-    return float(np.abs(x - y).mean())
+    _check_pair(prediction, target)
+    return cv2.norm(prediction, target, cv2.NORM_L1) / (prediction.size * _white(target))
 
 
 def mae(prediction: Image, target: Image) -> float:
     """Sum of absolute differences over the sum of both images, in 0..1; 0 for two black images."""
-    x, y = _as_float_pair(prediction, target)
-    return float(np.abs(x - y).sum() / max(float((x + y).sum()), np.finfo(np.float64).tiny))
+    _check_pair(prediction, target)
+    total = cv2.norm(prediction, cv2.NORM_L1) + cv2.norm(target, cv2.NORM_L1)
+    return cv2.norm(prediction, target, cv2.NORM_L1) / total if total else 0.0
 
 
 def pad_to_canvas(image: Image, size: tuple[int, int]) -> Image:
@@ -80,8 +78,7 @@ def pad_to_canvas(image: Image, size: tuple[int, int]) -> Image:
         raise ValueError(
             f"an image of {height}x{width} does not fit the canvas {size[0]}x{size[1]}; use a larger canvas"
         )
-    white = 255 if image.dtype == np.uint8 else 1
-    canvas = np.full((*size, *image.shape[2:]), white, dtype=image.dtype)
+    canvas = np.full((*size, *image.shape[2:]), _white(image), dtype=image.dtype)
     top, left = (size[0] - height) // 2, (size[1] - width) // 2
     canvas[top : top + height, left : left + width] = image
     return canvas
@@ -95,37 +92,88 @@ def fit_window(window: SsimWindow, size: tuple[int, int]) -> SsimWindow:
     return SsimWindow(largest, None, window.sample_covariance, window.data_range)
 
 
-def _local_mean(image: Array, window: SsimWindow) -> Array:
-    """Windowed means of an (H, W, C) image, without the border where the window leaves it."""
-    radius, (height, width) = window.radius, image.shape[:2]
+class _Workspace(threading.local):
+    """Planes that every call on a thread writes into: fresh memory for them would take longer than the arithmetic."""
+
+    NUM_PLANES = 7
+    planes: Array = np.empty((NUM_PLANES, 0, 0))
+
+    def of_size(self, shape: tuple[int, ...]) -> Array:
+        """(7, H, W) of whatever values."""
+        if self.planes.shape[1:] != shape:
+            self.planes = np.empty((self.NUM_PLANES, *shape))
+        return self.planes
+
+
+_WORKSPACE = _Workspace()
+
+
+def _ssim_of_plane(prediction: Image, target: Image, window: SsimWindow, data_range: float) -> float:
+    """SSIM of two (H, W) planes."""
+    x, y, product, *means = _WORKSPACE.of_size(prediction.shape)
+    np.divide(prediction, _white(prediction), out=x)
+    np.divide(target, _white(target), out=y)
+    np.multiply(x, y, out=product)
+    for plane, mean in zip((x, y, product), means, strict=False):
+        _local_mean(plane, window, mean)
+    x *= x
+    y *= y
+    x += y
+    _local_mean(x, window, means[3])
+    inner = tuple(slice(window.radius, side - window.radius) for side in x.shape)
+    return _ssim_of_moments([mean[inner] for mean in means], product[inner], window, data_range)
+
+
+def _ssim_of_moments(means: list[Array], product: Array, window: SsimWindow, data_range: float) -> float:
+    """SSIM from local means of x, y, xy and x^2 + y^2. All arrays are overwritten, `product` holds nothing yet."""
+    mean_x, mean_y, mean_xy, mean_squares = means
+    c1, c2 = (0.01 * data_range) ** 2, (0.03 * data_range) ** 2
+    count = (2 * window.radius + 1) ** 2
+    scale = count / (count - 1) if window.sample_covariance else 1.0
+    np.multiply(mean_x, mean_y, out=product)
+    mean_x *= mean_x
+    mean_y *= mean_y
+    power = np.add(mean_x, mean_y, out=mean_x)
+    covariance = np.subtract(mean_xy, product, out=mean_xy)
+    variances = np.subtract(mean_squares, power, out=mean_squares)
+    for term, factor, constant in (
+        (product, 2, c1),
+        (covariance, 2 * scale, c2),
+        (power, 1, c1),
+        (variances, scale, c2),
+    ):
+        term *= factor
+        term += constant
+    product *= covariance
+    power *= variances
+    product /= power
+    return float(product.mean())
+
+
+def _local_mean(plane: Array, window: SsimWindow, out: Array) -> None:
+    """Write windowed means of an (H, W) plane; at the border, where the window leaves the plane, they mean nothing."""
     if window.sigma is None:
-        mean = cv2.boxFilter(image, cv2.CV_64F, (window.size, window.size), normalize=True)
+        cv2.boxFilter(plane, cv2.CV_64F, (window.size, window.size), dst=out, normalize=True)
     else:
-        taps = np.exp(-0.5 * np.square(np.arange(-radius, radius + 1) / window.sigma))
-        mean = cv2.sepFilter2D(image, cv2.CV_64F, taps / taps.sum(), taps / taps.sum())
-    whole: Array = np.asarray(mean, np.float64).reshape(image.shape)
-    return whole[radius : height - radius, radius : width - radius]
+        taps = np.exp(-0.5 * np.square(np.arange(-window.radius, window.radius + 1) / window.sigma))
+        cv2.sepFilter2D(plane, cv2.CV_64F, taps / taps.sum(), taps / taps.sum(), dst=out)
 
 
-def _data_range(prediction: Array, data_range: float | None) -> float:
-    if data_range is not None:
-        return data_range
-    spread = float(prediction.max() - prediction.min())
-    return spread or 1.0  # a flat prediction has no range of its own: the constants would vanish and SSIM be 0/0
+def _spread(image: Image) -> float:
+    """An image's own max - min, in 0..1; 1 for a flat one, where the constants would vanish and SSIM be 0/0."""
+    return (float(image.max()) - float(image.min())) / _white(image) or 1.0
 
 
-def _as_float_pair(prediction: Image, target: Image) -> tuple[Array, Array]:
-    if prediction.shape != target.shape or prediction.ndim != 3:
+def _check_pair(prediction: Image, target: Image) -> None:
+    if prediction.shape != target.shape or prediction.ndim != 3 or prediction.dtype != target.dtype:
         raise ValueError(
-            f"images of shapes {prediction.shape} and {target.shape} cannot be compared; give two (H, W, C) of one size"
+            f"images of {prediction.shape} {prediction.dtype} and {target.shape} {target.dtype} cannot be compared; "
+            "give two (H, W, C) of one size and type"
         )
-    return _as_float(prediction), _as_float(target)
 
 
-def _as_float(image: Image) -> Array:
-    values: Array = image.astype(np.float64)
-    values *= 1 / 255 if image.dtype == np.uint8 else 1
-    return values
+def _white(image: Image) -> int:
+    return 255 if image.dtype == np.uint8 else 1
 
 
 def _check_window(shape: tuple[int, ...], window: SsimWindow) -> None:

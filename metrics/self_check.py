@@ -15,7 +15,7 @@ from metrics.images import Pixels
 from metrics.scorer import Scorer, degrade_pixels
 
 CHECK_SIZE = (256, 176)
-NUM_IMAGES = 8
+NUM_IMAGES = 4
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,255 @@
+"""eval_step.py from the command line: runs of the project, folders of anyone, and bad input."""
+
+import csv
+import json
+import re
+import shutil
+import sys
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from config.cli import run
+from data.pairs import output_name
+
+MISSING_FILES = ("alexnet-owt-7be5be79.pth", "inception_v3_google-0cc3c7bd.pth")
+
+
+def load(folder):
+    return json.loads((folder / "report.json").read_text())
+
+
+@pytest.fixture
+def folders(tmp_path, make_picture):
+    """Four generated images and their ground truth under equal names."""
+    random = np.random.default_rng(0)
+    for index in range(4):
+        truth = make_picture(index, (64, 48))
+        fake = np.clip(truth + random.normal(0, 10 + index, truth.shape), 0, 255).astype(np.uint8)
+        for name, image in (("truth", truth), ("fake", fake)):
+            (tmp_path / name).mkdir(exist_ok=True)
+            Image.fromarray(image).save(tmp_path / name / f"{index}.png")
+    return tmp_path
+
+
+@pytest.fixture
+def score(eval_step, folders):
+    """Score the two folders; returns exit code, stdout, stderr."""
+    return lambda *more: eval_step("--generated", folders / "fake", "--ground_truth", folders / "truth", *more)
+
+
+def test_a_run_is_scored_step_by_step_with_the_baseline(evaluation, eval_step, tmp_path):
+    code, out, _ = eval_step("--generated", evaluation.generated, "--output", tmp_path / "report", *evaluation.options)
+    report = load(tmp_path / "report")
+    assert code == 0 and "step_02" in out
+    assert [step["step"] for step in report["steps"]] == [0, 1, 2]
+    assert all(step["psnr"] > 25 > report["copy_source"]["psnr"] for step in report["steps"])
+    assert (report["steps"][2]["fid"], report["steps"][2]["lpips"]) == (None, None)
+    assert report["counts"] == {"pairs": 12, "generated_only": 0, "ground_truth_only": 0}
+    assert set(report["slices"]) == {"visible_joints", "view", "sex"}
+    assert report["steps"][2]["face_ssim"] > 0.9
+    low, high = report["steps"][2]["intervals"]["ssim"]
+    assert low < report["steps"][2]["ssim"] < high
+    rows = list(csv.DictReader((tmp_path / "report" / "per_image.csv").open()))
+    assert len(rows) == 12 * 4 and {row["track"] for row in rows} == {"step_00", "step_01", "step_02", "copy_source"}
+    check_missing(report["missing"], out)
+
+
+def check_missing(missing, out):
+    """Missing weights are named with the way to get them."""
+    assert [item["metrics"] for item in missing] == [["lpips"], ["fid", "kid"]]
+    for item, file in zip(missing, MISSING_FILES, strict=True):
+        assert all(part in item["reason"] for part in (file, "https://", "put it at")) and item["reason"] in out
+
+
+def test_the_same_pixels_in_a_store_give_the_same_scores(evaluation, eval_step, tmp_path):
+    from data.store import ImageStore, StoreMeta, StoreWriter, encode_image, store_path
+
+    root = tmp_path / "packed"
+    shutil.copytree(evaluation.root, root, ignore=shutil.ignore_patterns("img"))
+    writer = StoreWriter(store_path(root, (64, 48)), StoreMeta((64, 48)))
+    for path in (evaluation.root / "img").rglob("*.jpg"):
+        with Image.open(path) as image:
+            small = np.asarray(image.resize((48, 64), Image.Resampling.BICUBIC))
+        writer.put({path.relative_to(evaluation.root).with_suffix(".png").as_posix(): encode_image(small, "png")})
+    writer.finish()
+    assert len(ImageStore(store_path(root, (64, 48)))) == 12
+    options = [option for option in evaluation.options if not option.startswith("data.root")]
+    for name, data in (("raw", evaluation.root), ("store", root)):
+        code, _, error = eval_step(
+            "--generated", evaluation.generated, "--output", tmp_path / name, *options, f"data.root={data}"
+        )
+        assert code == 0, error
+    assert load(tmp_path / "raw")["steps"] == load(tmp_path / "store")["steps"]
+
+
+def test_final_images_alone_are_one_step(evaluation, eval_step, tmp_path):
+    for path in evaluation.generated.glob("*.png"):
+        (tmp_path / "final").mkdir(exist_ok=True)
+        shutil.copy(path, tmp_path / "final")
+    code, _, _ = eval_step("--generated", tmp_path / "final", "--output", tmp_path / "report", *evaluation.options)
+    assert code == 0 and [step["label"] for step in load(tmp_path / "report")["steps"]] == ["final"]
+
+
+def test_folders_need_no_config_and_find_the_numbers_of_the_run(evaluation, eval_step, tmp_path):
+    arguments = ["--generated", evaluation.generated, "--ground_truth", evaluation.root / "img"]
+    assert eval_step(*arguments, "--output", tmp_path / "plain")[0] == 0
+    assert eval_step(*arguments, "--output", tmp_path / "steps", *evaluation.options)[0] == 0
+    assert eval_step(*arguments[:2], "--output", tmp_path / "run", *evaluation.options)[0] == 0
+    plain, steps, own = (load(tmp_path / name) for name in ("plain", "steps", "run"))
+    assert plain["steps"][0]["ssim"] == steps["steps"][2]["ssim"] == own["steps"][2]["ssim"]
+    assert plain["copy_source"]["l1"] == own["copy_source"]["l1"]
+    assert any("step folders are left out" in text for text in plain["decisions"])
+    assert [step["psnr"] for step in steps["steps"]] == [step["psnr"] for step in own["steps"]]
+
+
+def test_two_forms_of_file_names_give_the_same_report(evaluation, eval_step, tmp_path):
+    for source, target in evaluation.pairs:
+        name = output_name(source, target)
+        other = name.replace("_2_fashion", "_to_fashion").replace("_vis.png", ".png")
+        for folder, new in (("a", name), ("b", other)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            shutil.copy(evaluation.generated / name, tmp_path / folder / new)
+    for name in "ab":
+        arguments = ["--generated", tmp_path / name, "--ground_truth", evaluation.root / "img"]
+        code, _, error = eval_step(*arguments, "--output", tmp_path / f"report {name}")
+        assert code == 0, error
+    assert load(tmp_path / "report a")["steps"] == load(tmp_path / "report b")["steps"]
+
+
+def test_every_metric_of_the_standard_protocol_on_generated_weights(folders, entry_point, monkeypatch, tmp_path):
+    """The whole path with small stand-ins for the networks' weights: FID, KID and LPIPS of a set with itself."""
+    from metrics import networks, scorer
+
+    class Colours(torch.nn.Module):
+        def forward(self, images):
+            return images.float().mean(dim=(2, 3))
+
+    class Distance(torch.nn.Module):
+        def forward(self, images, targets):
+            return (images.float() - targets.float()).abs().mean(dim=(1, 2, 3))
+
+    monkeypatch.setattr(scorer.networks, "InceptionTensorFlow", Colours)
+    monkeypatch.setattr(scorer.networks, "Lpips", lambda *_: Distance())
+    monkeypatch.setattr("metrics.reals.weights_hash", lambda name: "generated")
+    assert networks.WEIGHTS_URLS["inception_tensorflow"]
+    truth = str(folders / "truth")
+    command = ["eval_step.py", "--generated", truth, "--ground_truth", truth, "--protocol", "standard"]
+    command += ["--output", str(tmp_path / "report"), "--cache", str(tmp_path / "cache")]
+    monkeypatch.setattr(sys, "argv", command)
+    assert run(entry_point.main) == 0
+    report = load(tmp_path / "report")
+    final = report["steps"][0]
+    assert (final["fid"], final["lpips"], final["ssim"], final["psnr"], final["identical"]) == (
+        pytest.approx(0, abs=1e-6), 0, pytest.approx(1), None, 4,
+    )  # fmt: skip
+    assert final["kid"] is not None and report["reals"]["hash"] and report["missing"] == []
+    assert any("infinite PSNR" in text for text in report["decisions"])
+    assert any("no real set" in text for text in report["decisions"])
+
+
+def test_a_protocol_that_expects_other_reals_stops(entry_point, tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"base: nted\nreal_hash: {'a' * 32}\n")
+    with pytest.raises(ValueError, match="expects aaaa"):
+        entry_point._check_reals("f" * 32, entry_point.load_protocol(str(file)))
+
+
+def test_the_self_check_passes(eval_step):
+    code, out, _ = eval_step("--self_check")
+    assert code == 0 and "FAILED" not in out
+    assert len(re.findall(r"^ok ", out, re.MULTILINE)) >= 14 and len(re.findall(r"^skipped", out, re.MULTILINE)) == 2
+
+
+def test_what_does_not_match_is_listed_and_counted_and_strict_stops(score, folders):
+    (folders / "truth" / "3.png").rename(folders / "truth" / "other.png")
+    code, out, _ = score("--output", folders / "report")
+    report = load(folders / "report")
+    assert code == 0 and "1 images are generated only and left out, the first: 3.png" in out
+    assert report["unmatched"] == {"generated_only": ["3.png"], "ground_truth_only": ["other.png"]}
+    assert report["counts"] == {"pairs": 3, "generated_only": 1, "ground_truth_only": 1}
+    code, _, error = score("--strict")
+    assert code == 2 and error.count("\n") == 1 and "--strict" in error
+
+
+def test_unusual_images_are_decided_on_aloud(score, folders):
+    shutil.copy(folders / "fake" / "0.png", folders / "fake" / "1.png")
+    shutil.copy(folders / "truth" / "2.png", folders / "fake" / "2.png")
+    with Image.open(folders / "fake" / "3.png") as image:
+        image.save(folders / "fake" / "3.jpg")
+    (folders / "fake" / "3.png").unlink()
+    code, out, _ = score("--output", folders / "report")
+    assert code == 0
+    for text in ("are copies of another", "equal their ground truth", "are not PNG"):
+        assert f"1 generated images {text}" in out
+    assert np.isfinite(load(folders / "report")["steps"][0]["psnr"])
+
+
+def test_one_image_has_scores_but_no_interval(score, folders):
+    for index in (1, 2, 3):
+        (folders / "fake" / f"{index}.png").unlink()
+    assert score("--output", folders / "report")[0] == 0
+    final = load(folders / "report")["steps"][0]
+    assert final["ssim"] is not None and final["intervals"] == {}
+
+
+def bad_size(folders):
+    Image.new("RGB", (48, 60)).save(folders / "fake" / "2.png")
+
+
+def other_shape(folders):
+    Image.new("RGB", (256, 256)).save(folders / "truth" / "2.png")
+
+
+def damaged(folders):
+    path = folders / "fake" / "2.png"
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def damaged_truth(folders):
+    (folders / "truth" / "2.png").write_bytes(b"not an image")
+
+
+def empty(folders):
+    for path in (folders / "fake").iterdir():
+        path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (bad_size, "2.png is 60x48"),
+        (other_shape, "--protocol dptn"),
+        (damaged, "fake/2.png is damaged"),
+        (damaged_truth, "truth/2.png is damaged"),
+        (empty, "holds no images"),
+    ],
+)
+def test_bad_images_are_one_line_and_exit_code_2(score, folders, spoil, said):
+    spoil(folders)
+    code, _, error = score("--output", folders / "report")
+    lines = [line for line in error.splitlines() if line.startswith("error:")]
+    assert code == 2 and len(lines) == 1 and said in lines[0] and "Traceback" not in error
+    assert not (folders / "report").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "--generated is missing"),
+        (["--generated", "x"], "--ground_truth"),
+        (["--generated", "nowhere", "--ground_truth", "nowhere"], "does not exist"),
+        (["--generated", "x", "--ground_truth", "x", "--protocol", "nope"], "nted, dptn, standard"),
+        (["--generated", "x", "--config", "config/nted_256.yaml", "schedule.steps=3"], "schedule.steps"),
+    ],
+)
+def test_bad_arguments_are_one_line_and_exit_code_2(eval_step, arguments, said):
+    code, _, error = eval_step(*arguments)
+    assert code == 2 and said in error and "Traceback" not in error
+
+
+def test_steps_of_another_schedule_are_refused(evaluation, eval_step):
+    code, _, error = eval_step("--generated", evaluation.generated, *evaluation.options, "schedule.num_steps=5")
+    assert code == 2 and "has 3 step folders, schedule.num_steps is 5" in error
