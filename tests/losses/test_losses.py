@@ -1,0 +1,152 @@
+"""Losses against numbers worked out by hand and against plain versions of the same computation."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from losses.adversarial import discriminator_loss, generator_loss, gradient_penalty, r1_penalty, step_loss
+from losses.attention import attention_reconstruction
+from losses.face import face_crop
+from losses.perceptual import CONTENT_LAYERS, STYLE_LAYERS, VGG19Features, feature_loss, gram, gram_loss
+from models.layers import TexturePair
+
+SCORES = torch.tensor([[0.0], [2.0]])
+
+
+@pytest.mark.parametrize(
+    ("mode", "real", "fake", "generator"),
+    [
+        (
+            "non_saturating",
+            (math.log(2) + math.log(1 + math.exp(-2))) / 2,
+            (math.log(2) + math.log(1 + math.exp(2))) / 2,
+            None,
+        ),
+        ("least_squares", 0.5, 1.0, 0.5),  # half of (1 + 1) / 2, half of (0 + 4) / 2
+        ("hinge", 0.5, 2.0, -1.0),  # (1 + 0) / 2, (1 + 3) / 2
+        ("wasserstein", -1.0, 1.0, -1.0),
+    ],
+)
+def test_adversarial_losses_by_hand(mode, real, fake, generator):
+    assert float(discriminator_loss(mode, SCORES, real=True)) == pytest.approx(real)
+    assert float(discriminator_loss(mode, SCORES, real=False)) == pytest.approx(fake)
+    assert float(generator_loss(mode, SCORES)) == pytest.approx(real if generator is None else generator)
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ValueError, match="non_saturating, least_squares, hinge, wasserstein"):
+        discriminator_loss("lsgan", SCORES, real=True)
+
+
+def test_step_loss_of_an_undecided_classifier_is_the_log_of_the_steps():
+    assert float(step_loss(torch.full((3, 20), 1 / 20).log(), torch.tensor([0, 7, 19]))) == pytest.approx(math.log(20))
+
+
+def test_r1_of_a_linear_critic_is_its_squared_weight():
+    images, weight = torch.randn(4, 3, 8, 8, requires_grad=True), torch.randn(3, 8, 8)
+    penalty = r1_penalty(images, (images * weight).sum(dim=(1, 2, 3)), None)
+    assert float(penalty) == pytest.approx(float(weight.square().sum()), rel=1e-5)
+
+
+def test_r1_of_a_constant_critic_is_zero_and_finite():
+    images = torch.zeros(2, 3, 8, 8, requires_grad=True)
+    assert float(r1_penalty(images, images.sum(dim=(1, 2, 3)) * 0, images.flatten(1)[:, :5] * 0)) == 0
+
+
+def test_gradient_penalty_vanishes_for_a_unit_slope():
+    weight = torch.ones(3, 4, 4) / math.sqrt(48)
+    real, fake = torch.randn(2, 2, 3, 4, 4).unbind()
+    penalty = gradient_penalty(lambda x: (x * weight).sum(dim=(1, 2, 3)), real, fake, torch.tensor([0.2, 0.9]))
+    assert float(penalty) == pytest.approx(0, abs=1e-6)
+
+
+def plain_face_crop(image: torch.Tensor, box: list[float]) -> torch.Tensor:
+    """One image at a time, by slicing and PyTorch's interpolation."""
+    height, width = image.shape[1:]
+    out = height // 32 * 8
+    if min(box) < 0:
+        return torch.zeros(3, out, out)
+    half = min(width, max(32, int((box[2] - box[0]) * 2.5))) // 2
+    x = min(max(math.floor((box[0] + box[2]) / 2) - half, 0), width - 2 * half)
+    y = min(max(math.floor((box[1] + box[3]) / 2) - half, 0), height - 2 * half)
+    cut = image[None, :, y : y + 2 * half, x : x + 2 * half]
+    return F.interpolate(cut, (out, out), mode="bilinear", align_corners=True)[0]
+
+
+def test_batched_face_crops_equal_plain_ones():
+    boxes = [
+        [70.0, 40, 101, 42],
+        [-1, -1, -1, -1],
+        [2, 3, 5, 3],
+        [160, 250, 175, 250],
+        [80, 60, 60, 60],
+        [10, 100, 150, 90],
+    ]
+    images = torch.randn(len(boxes), 3, 256, 176)
+    expected = torch.stack([plain_face_crop(image, box) for image, box in zip(images, boxes, strict=True)])
+    torch.testing.assert_close(face_crop(images, torch.tensor(boxes)), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_attention_reconstruction_is_zero_where_textures_copy_the_target():
+    """Four textures that read one position each, given back to the same positions."""
+    identity = torch.eye(4).expand(2, 4, 4)
+    image = torch.rand(2, 3, 2, 2)
+    pair = TexturePair(identity, identity, (2, 2))
+    assert float(attention_reconstruction([pair], image, image)) == pytest.approx(0, abs=1e-7)
+    swapped = TexturePair(identity.flip(2), identity, (2, 2))
+    assert float(attention_reconstruction([pair, swapped], image, image.flatten(2).flip(2).view_as(image))) > 0
+
+
+def test_attention_reconstruction_needs_textures():
+    with pytest.raises(ValueError, match=r"objective\.attention=0"):
+        attention_reconstruction([], torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4))
+
+
+def test_gram_by_hand():
+    features = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])  # C = 2, h*w = 2
+    torch.testing.assert_close(gram(features), torch.tensor([[[5.0, 11.0], [11.0, 25.0]]]) / 4)
+
+
+def test_feature_losses_sum_layers():
+    one, two = ({name: torch.full((1, 2, 2, 2), value) for name in CONTENT_LAYERS} for value in (1.0, 3.0))
+    assert float(feature_loss(one, two, CONTENT_LAYERS)) == pytest.approx(10)
+    assert float(gram_loss(one, two, CONTENT_LAYERS)) == pytest.approx(5 * 4)  # 9 * 4 / 8 - 4 / 8
+
+
+def test_vgg_layers_are_torchvisions():
+    from torchvision.models import vgg19
+
+    reference = vgg19(weights=None).features.eval()
+    vgg = VGG19Features((*CONTENT_LAYERS, *STYLE_LAYERS))
+    vgg.load_torchvision({f"features.{key}": value for key, value in reference.state_dict().items()})
+    image = torch.rand(1, 3, 32, 32)
+    found = vgg(image)
+    # places of the activations in torchvision's list, counted from its printed model
+    for name, place in {
+        "relu1_1": 1,
+        "relu2_2": 8,
+        "relu3_1": 11,
+        "relu3_4": 17,
+        "relu4_4": 26,
+        "relu5_1": 29,
+        "relu5_2": 31,
+    }.items():
+        torch.testing.assert_close(found[name], reference[: place + 1](image))
+
+
+def test_vgg_without_weights_and_network_says_where_to_put_the_file(monkeypatch, tmp_path):
+    import torchvision.models._api as api
+
+    from losses.perceptual import imagenet_vgg19_state
+
+    def refuse(*args, **kwargs):
+        raise OSError("no network")
+
+    monkeypatch.setattr(api, "load_state_dict_from_url", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(ValueError, match=r"vgg19-dcbb9e9d\.pth.*objective\.vgg\.weights=random"):
+        imagenet_vgg19_state()

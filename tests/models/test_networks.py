@@ -1,0 +1,108 @@
+"""Networks: recorded outputs of the published systems, shapes, spectral norm, step images, groups."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm as torch_spectral_norm
+
+from config.schema import DPTNGenerator, NTEDGenerator, ResidualDiscriminator, StyleGAN2Discriminator
+from models.build import build_discriminator, build_generator
+from models.discriminators import append_minibatch_std
+from models.layers import Blur, Upsample, advance_spectral_norm, dptn_step_image, maybe_spectral_norm, nted_step_image
+
+TINY_NTED = NTEDGenerator(channels=(8, 8, 6), num_textures=(3, 4, 0), kernel_sizes=(1, 3, 3))
+TINY_DPTN = DPTNGenerator(ngf=4, img_f=8, num_levels=2, num_blocks=1, num_CABs=1, num_TTBs=1)
+
+
+@pytest.mark.parametrize(("config", "pose"), [(TINY_NTED, 20), (TINY_DPTN, 41)])
+@pytest.mark.parametrize("num_steps", [1, 5])
+def test_generators_draw_an_image_of_the_canvas_size(config, pose, num_steps):
+    generator = build_generator(config, pose, num_steps)
+    image, maps = torch.randn(2, 3, 64, 48), torch.rand(2, pose, 64, 48)
+    output = generator(image, maps, maps, image, torch.tensor([0, 4]), reconstruct=True)
+    assert output.target_image.shape == image.shape
+    assert (output.source_image is not None) == (config.kind == "dptn")
+    assert len(output.textures) == (4 if config.kind == "nted" else 0)
+
+
+def test_texture_weights_are_distributions():
+    output = build_generator(TINY_NTED, 20, 5)(
+        torch.randn(2, 3, 64, 48), None, torch.rand(2, 20, 64, 48), torch.randn(2, 3, 64, 48), torch.tensor([0, 1])
+    )
+    for pair in output.textures:
+        torch.testing.assert_close(pair.extraction.sum(dim=2), torch.ones(pair.extraction.shape[:2]))
+        torch.testing.assert_close(pair.distribution.sum(dim=1), torch.ones(2, pair.size[0] * pair.size[1]))
+
+
+@pytest.mark.parametrize(
+    "config", [ResidualDiscriminator(ndf=4, img_f=8, num_levels=3), StyleGAN2Discriminator(channels=(8, 8, 6, 6))]
+)
+def test_discriminators_classify_steps_only_where_there_are_several(config):
+    images = torch.randn(4, 3, 64, 48)
+    log_probs = build_discriminator(config, (64, 48), 5)(images).step_log_probs
+    torch.testing.assert_close(log_probs.exp().sum(dim=1), torch.ones(4))
+    assert build_discriminator(config, (64, 48), 1)(images).step_log_probs is None
+
+
+def test_spectral_norm_equals_pytorchs_with_the_same_vectors():
+    torch.manual_seed(0)
+    for make in (lambda: nn.Conv2d(3, 5, 3), lambda: nn.ConvTranspose2d(3, 5, 3)):
+        ours = maybe_spectral_norm(make(), True)
+        theirs = torch_spectral_norm(make()).eval()
+        theirs.load_state_dict(ours.state_dict())
+        x = torch.randn(2, 3, 8, 8)
+        torch.testing.assert_close(ours(x), theirs(x))
+
+
+def test_spectral_norm_approaches_the_largest_singular_value():
+    layer = maybe_spectral_norm(nn.Conv2d(3, 5, 3), True)
+    for _ in range(50):
+        advance_spectral_norm(layer)
+    assert float(torch.linalg.matrix_norm(layer.weight.detach().flatten(1), 2)) == pytest.approx(1, rel=1e-4)
+
+
+def test_spectral_norm_stays_put_between_optimizer_steps():
+    layer = maybe_spectral_norm(nn.Conv2d(3, 5, 3), True)
+    x = torch.randn(1, 3, 8, 8)
+    assert torch.equal(layer(x), layer(x))
+
+
+def test_step_images_by_hand():
+    nted = nted_step_image(torch.tensor([3]), (2, 4)).flatten()
+    frequencies = [math.exp(-math.log(1000) * i / 4) for i in range(4)]
+    expected = [math.cos(3 * f) for f in frequencies] + [math.sin(3 * f) for f in frequencies]
+    torch.testing.assert_close(nted, torch.tensor(expected))
+    dptn = dptn_step_image(torch.tensor([2]), (2, 2)).flatten()
+    expected = [math.sin(2), math.cos(2), math.sin(2e-2), math.cos(2e-2)]
+    torch.testing.assert_close(dptn, torch.tensor(expected))
+
+
+def test_minibatch_groups_follow_the_published_order():
+    """Six samples: groups of 3, sample i in group i mod 2; the even ones are all equal, the odd ones are not."""
+    features = torch.zeros(6, 1, 2, 2)
+    features[1::2] = torch.tensor([0.0, 3.0, 6.0]).view(3, 1, 1, 1)
+    channel = append_minibatch_std(features)[:, 1]
+    assert float(channel[0::2].abs().max()) < 1e-3
+    torch.testing.assert_close(channel[1::2], torch.full((3, 2, 2), math.sqrt(6)))
+
+
+@pytest.mark.parametrize(("batch", "group"), [(8, 4), (6, 3), (2, 2)])
+def test_minibatch_groups_for_any_batch(batch, group):
+    channel = append_minibatch_std(torch.randn(batch, 3, 2, 2))[:, 3, 0, 0]
+    assert len(channel.unique()) == batch // group
+
+
+def test_upsampling_is_zero_insertion_and_blur():
+    x = torch.randn(1, 2, 3, 4)
+    inserted = torch.zeros(1, 2, 6, 8)
+    inserted[:, :, ::2, ::2] = x
+    torch.testing.assert_close(Upsample()(x), Blur((2, 1), gain=4)(inserted))
+
+
+def test_blur_keeps_a_constant():
+    x = torch.full((1, 2, 9, 9), 3.0)
+    torch.testing.assert_close(Blur((2, 1))(x)[:, :, 2:-2, 2:-2], torch.full((1, 2, 5, 5), 3.0))

@@ -1,0 +1,41 @@
+"""The floors of docs/architecture.md: an import may only point down, and entry points are imported by nobody."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+FLOOR = {"config": 0, "data": 1, "models": 1, "losses": 1, "metrics": 1, "trainers": 2, "scripts": 3, "benchmarks": 3}
+ENTRY_POINTS = {"train", "inference", "eval_step", "demo", "scripts", "benchmarks"}
+FILES = sorted(path for folder in FLOOR for path in Path(folder).rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Top-level names of the modules that a file imports, anywhere in it."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add((node.module or "").split(".")[0])
+    return names
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_imports_point_down(path):
+    mine = path.parts[0]
+    for name in imported(path):
+        if mine not in ("scripts", "benchmarks"):
+            assert name not in ENTRY_POINTS, f"{path} imports the entry point {name}"
+        if name in FLOOR and name != mine:
+            assert FLOOR[name] < FLOOR[mine], f"{path} ({mine}) imports {name}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=str)
+def test_packages_do_nothing_at_import(path):
+    if path.name == "__init__.py":
+        body = ast.parse(path.read_text()).body
+        assert all(isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) for node in body)
