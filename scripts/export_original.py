@@ -10,14 +10,12 @@ import sys
 from pathlib import Path
 
 import torch
-import yaml
 
 from config.cli import run
-from config.load import build_config
 from config.schema import Config
+from models.checkpoints import find_checkpoint, load_checkpoint, saved_config
 from models.originals import SYSTEMS, misfit
 from models.originals_files import NETWORKS, pack
-from trainers.checkpoint import find_checkpoint, load_checkpoint
 
 
 def parse() -> argparse.Namespace:
@@ -36,7 +34,7 @@ def main() -> None:
     if path is None:
         raise ValueError(f"no checkpoint in {folder}; give the --name of a run")
     state = load_checkpoint(path)
-    system = published_system(build_config(yaml.safe_load(state["config"]), source=str(path)))
+    system = published_system(saved_config(state["config"]))
     files = pack(system, {entry: state[entry] for entry in NETWORKS})
     taken = [str(arguments.output / name) for name in files if (arguments.output / name).exists()]
     if taken:

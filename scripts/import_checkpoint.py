@@ -16,14 +16,16 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from config.cli import config_from, run, run_parser
 from config.load import dump_config, load_config
 from config.schema import AdamConfig, Config
 from models.build import build_discriminator, build_networks
+from models.checkpoints import list_checkpoints
 from models.originals import PARTS, SYSTEMS, State, misfit, optimizer_from_published
 from models.originals_files import NETWORKS, OPTIMIZERS, Found, Shapes, details, examine, summary
-from trainers.checkpoint import list_checkpoints, save_checkpoint
+from trainers.checkpoint import save_checkpoint
 from trainers.optim import build_adam, lazy_adam
 
 SHIPPED_CONFIGS = Path(__file__).resolve().parent.parent / "config"
@@ -50,7 +52,7 @@ def main() -> None:
     if list_checkpoints(folder / "checkpoints"):
         raise ValueError(f"{folder} already has checkpoints; use another --name")
     contents = [read_published(path, arguments.trust) for path in arguments.input]
-    networks = meta_networks(config)
+    networks = bare_networks(config)
     found = examine(arguments.system, contents, shapes(networks))
     sys.stdout.write("\n".join(report(found, arguments.verbose)) + "\n")
     check(found, arguments, config, contents)
@@ -78,8 +80,10 @@ def read_published(path: Path, trust: bool) -> Mapping[str, Any]:
         raise ValueError(f"{path} was refused: {refusal(str(error))}") from None
     except (ImportError, AttributeError) as error:
         raise ValueError(f"{path} refers to code that is not installed here ({error})") from None
-    except (RuntimeError, EOFError, OSError, KeyError) as error:
-        raise ValueError(f"{path} is damaged or no PyTorch file ({str(error).splitlines()[0]}); get it again") from None
+    except (RuntimeError, EOFError, OSError, LookupError, ValueError, TypeError) as error:
+        # what the reader says of damaged bytes depends on which bytes they are
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ValueError(f"{path} is damaged or no PyTorch file ({reason}); get it again") from None
     if not isinstance(content, Mapping) or not all(isinstance(name, str) for name in content):
         raise ValueError(f"{path} holds {type(content).__name__}, not a dict of networks or tensors")
     return content
@@ -87,19 +91,27 @@ def read_published(path: Path, trust: bool) -> Mapping[str, Any]:
 
 def refusal(error: str) -> str:
     """Why a file does not load as plain tensors."""
-    if "Unsupported" not in error:
-        return "it is damaged or no PyTorch file; get it again"
     names = re.findall(r"GLOBAL ([\w.]+)", error)
-    what = f"it refers to {names[0]}" if names else "it holds more than tensors"
+    if not names:
+        return "it is damaged or no PyTorch file; get it again"
     return (
-        f"{what}, so loading it can run any program with your rights. "
+        f"it refers to {names[0]}, so loading it can run any program with your rights. "
         "If you know who made it and how it reached you, add --trust"
     )
 
 
-def meta_networks(config: Config) -> dict[str, nn.Module]:
-    """The networks of a config without memory for their weights."""
-    with torch.device("meta"):
+class WithoutValues(TorchFunctionMode):
+    """Build networks whose weights are reserved and never filled: their names and shapes cost no time and no memory."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.Tensor.normal_, torch.Tensor.uniform_, nn.functional.normalize):
+            return args[0]
+        return (torch.empty if func is torch.randn else func)(*args, **(kwargs or {}))
+
+
+def bare_networks(config: Config) -> dict[str, nn.Module]:
+    """The networks of a config, for the names and shapes of their tensors alone."""
+    with WithoutValues():
         return dict(zip(PARTS, build_networks(config), strict=True))
 
 
@@ -185,7 +197,7 @@ def fresh_discriminator(config: Config) -> State:
 def adam_state(network: nn.Module, settings: AdamConfig, entry: str, found: Found) -> dict[str, Any]:
     """An optimizer's state: the config's settings, and the moments of the files where they have them."""
     parameters = [name for name, _ in network.named_parameters()]
-    state = build_adam(network.to_empty(device="cpu"), settings).state_dict()
+    state = build_adam(network, settings).state_dict()
     if entry in found.optimizers:
         try:
             renamed = found.networks[OPTIMIZERS[entry]]
@@ -198,7 +210,7 @@ def adam_state(network: nn.Module, settings: AdamConfig, entry: str, found: Foun
 
 
 def _accounts(system: str, contents: Sequence[Mapping[str, Any]], config: Config) -> bool:
-    found = examine(system, contents, shapes(meta_networks(config)))
+    found = examine(system, contents, shapes(bare_networks(config)))
     return bool(found.networks) and not found.unexplained
 
 
