@@ -1,0 +1,175 @@
+"""What would make training go wrong, found before it starts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from data.images import read_image
+from data.importers import COCO_17
+from data.openpose import NUM_JOINTS, Frame, pose_file, read_keypoints
+from data.pairs import PairLine
+
+# DeepFashion as published: images of each list, lines of each pairs file
+OFFICIAL_COUNTS = {"train.lst": 48_674, "test.lst": 4_038, "train pairs": 101_966, "test pairs": 8_570}
+_SHOWN = 3
+# BODY_25 cut after 18 rows, by OpenPose-18 joint: hips and knees are shifted by the middle hip
+_BODY_25_ROWS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 17)
+_OTHER_ORDERS: dict[str, tuple[int | None, ...]] = {"BODY_25": _BODY_25_ROWS, "COCO-17": COCO_17}
+
+
+class Finding(NamedTuple):
+    """Something to know: `error` makes training go wrong, `warning` may, `info` is to read."""
+
+    level: str
+    text: str
+
+
+def summarise(level: str, what: str, names: Iterable[str], fix: str) -> list[Finding]:
+    """One finding for many names: how many, the first few, and what to do."""
+    names = list(names)
+    if not names:
+        return []
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return [Finding(level, f"{len(names)} {what}: {', '.join(names[:_SHOWN])}{more}. {fix}")]
+
+
+def check_counts(counts: Mapping[str, int]) -> list[Finding]:
+    """Counts beside those of DeepFashion as published; a difference is no error, since there are other datasets."""
+    texts = []
+    for name, count in counts.items():
+        official = OFFICIAL_COUNTS.get(name)
+        note = "" if official is None or official == count else f" (DeepFashion as published: {official})"
+        texts.append(f"{name}: {count}{note}")
+    return [Finding("info", "; ".join(texts))]
+
+
+def check_lines(train: list[PairLine], test: list[PairLine]) -> list[Finding]:
+    """Duplicate lines, images paired with themselves, test lines of several sources, people in both splits."""
+    findings = []
+    for split, lines in (("train", train), ("test", test)):
+        repeated = [line.target for line, count in Counter(lines).items() if count > 1]
+        findings += summarise("warning", f"{split} lines that repeat", repeated, "Remove the copies.")
+        selves = [line.target for line in lines if line.target in line.sources]
+        findings += summarise("error", f"{split} images paired with themselves", selves, "Run scripts.make_pairs.")
+    several = [line.target for line in test if len(line.sources) > 1]
+    findings += summarise("warning", "test lines of several sources", several, "Only the first is used.")
+    seen = {_person(name) for line in train for name in (line.target, *line.sources)}
+    leaked = sorted({_person(line.target) for line in test} & seen)
+    return findings + summarise("error", "people both in training and in testing", leaked, "Scores would be too good.")
+
+
+def check_image(root: Path, name: str, decode: bool) -> tuple[str, tuple[int, int], str]:
+    """What is wrong with an image ("" for nothing), its (H, W), and `low-resolution` if it looks like that version."""
+    path = root / name
+    try:
+        if decode:
+            size = read_image(path).size
+        else:
+            with Image.open(path) as image:
+                size = image.size
+    except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        return str(error), (0, 0), ""
+    low = size == (256, 256) and has_white_border(path)
+    return "", (size[1], size[0]), "low-resolution" if low else ""
+
+
+def has_white_border(path: Path, border: int = 40) -> bool:
+    """Whether the outer columns of an image are white, as in DeepFashion's 256x256 images."""
+    pixels = np.asarray(read_image(path))
+    return min(pixels[:, :border].mean(), pixels[:, -border:].mean()) > 250
+
+
+def read_joints(root: Path, names: Iterable[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Joints by image, and what is wrong by image, from keypoint files."""
+    joints: dict[str, np.ndarray] = {}
+    wrong: dict[str, str] = {}
+    for name in names:
+        try:
+            joints[name] = read_keypoints(pose_file(root, name))
+        except ValueError as error:
+            wrong[name] = str(error)
+    return joints, wrong
+
+
+def check_joints(joints: Mapping[str, np.ndarray], frame: Frame) -> list[Finding]:
+    """Images without joints, joints out of frame, and an order that is not OpenPose-18."""
+    if not joints:
+        return []
+    every = np.stack(list(joints.values()))
+    found = np.isfinite(every).all(axis=2)
+    empty = float((~found.any(axis=1)).mean())
+    share_found = found[found.any(axis=1)].mean() if found.any() else 0.0
+    findings = [Finding("info", f"{empty:.0%} of images have no joint; the others have {share_found:.0%} of theirs")]
+    if not found.any():
+        return [Finding("error", "no image has any joint: every row is -1. Extract the poses again.")]
+    right, bottom = frame.left + frame.width, frame.height
+    inside = ((every >= (frame.left, 0)) & (every < (right, bottom))).all(axis=2)
+    out = [name for name, bad in zip(joints, (found & ~inside).any(axis=1), strict=True) if bad]
+    share = (found & ~inside).sum() / found.sum()
+    fix = f"Joints are expected in x {frame.left:g}..{right:g}, y 0..{bottom}; is --layout right?"
+    findings += summarise("error" if share > 0.2 else "warning", "images with joints out of frame", out, fix)
+    return findings + check_order(every)
+
+
+def check_order(joints: np.ndarray) -> list[Finding]:
+    """Whether (N, 18, 2) joints stand upright as OpenPose-18 and not as another order, and right is right."""
+    as_is = uprightness(joints)
+    others = {name: uprightness(_reordered(joints, order)) for name, order in _OTHER_ORDERS.items()}
+    others["y before x"] = uprightness(joints[..., ::-1])
+    best = max(others, key=lambda name: others[name])
+    if others[best] > as_is + 0.2:
+        text = f"joints look like {best}, not OpenPose-18 ({others[best]:.0%} against {as_is:.0%} fit)"
+        return [Finding("error", f"{text}. Bring them in with scripts.import_poses.")]
+    if as_is < 0.5:
+        return [Finding("warning", f"only {as_is:.0%} of poses stand upright as OpenPose-18; look at the sheet")]
+    return _check_sides(joints)
+
+
+def uprightness(joints: np.ndarray) -> float:
+    """Share of OpenPose-18 poses (N, 18, 2) with a neck between the shoulders and nose, neck, hips, knees downward.
+
+    Only what is found is asked for; poses without neck, shoulders and hips do not count.
+    """
+    nose, neck, hips = joints[:, 0], joints[:, 1], (joints[:, 8] + joints[:, 11]) / 2
+    shoulders, knees = (joints[:, 2] + joints[:, 5]) / 2, (joints[:, 9] + joints[:, 12]) / 2
+    torso = np.linalg.norm(shoulders - hips, axis=1)
+    counted = np.isfinite(torso) & np.isfinite(neck).all(axis=1) & (torso > 0)
+    if not counted.any():
+        return 0.0
+    with np.errstate(invalid="ignore", divide="ignore"):
+        good = np.linalg.norm(neck - shoulders, axis=1) < 0.3 * torso
+        good &= ~(nose[:, 1] > neck[:, 1]) & (neck[:, 1] < hips[:, 1]) & ~(knees[:, 1] < hips[:, 1])
+        # both hips belong together, well above the knees
+        good &= ~(np.linalg.norm(joints[:, 8] - joints[:, 11], axis=1) > 0.8 * torso)
+        good &= ~(np.abs(knees[:, 1] - hips[:, 1]) < 0.2 * torso)
+    return float(good[counted].mean())
+
+
+def _check_sides(joints: np.ndarray) -> list[Finding]:
+    """In front views, both eyes found, the person's right shoulder is at the picture's left."""
+    front = np.isfinite(joints[:, [2, 5, 14, 15]]).all(axis=(1, 2))
+    if front.sum() < 5 or (joints[front, 2, 0] < joints[front, 5, 0]).mean() > 0.3:
+        return []
+    return [
+        Finding("error", "left and right look swapped: in front views the right shoulder is at the picture's right")
+    ]
+
+
+def _reordered(joints: np.ndarray, order: tuple[int | None, ...]) -> np.ndarray:
+    """What the joints would be if the rows were in another order."""
+    moved = joints[:, [place if place is not None else 0 for place in order]]
+    if None in order:
+        moved[:, 1] = (moved[:, 2] + moved[:, 5]) / 2
+    assert moved.shape[1] == NUM_JOINTS
+    return moved
+
+
+def _person(name: str) -> str:
+    path = PurePosixPath(name)
+    return str(path.parent) if len(path.parts) > 2 else path.stem.partition("_")[0]

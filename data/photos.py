@@ -1,0 +1,92 @@
+"""Any photo of a person to an image and keypoints in DeepFashion's layout, and pictures to check poses by eye."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from data.openpose import COLOURS, DEEPFASHION_FRAME, SKELETON_LIMBS, pose_file, write_keypoints
+
+# DeepFashion's high-resolution images
+PHOTO_SIZE = (1101, 750)
+# room around the joints, as shares of their height: hair above the eyes, shoes below the ankles
+_ABOVE, _BELOW, _BESIDE = 0.14, 0.08, 0.1
+
+
+def person_box(joints: np.ndarray, image_size: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Box (left, top, right, bottom) of the aspect ratio of `shape` (H, W) that holds a person.
+
+    It may reach beyond an image of `image_size` (H, W); without any joint it holds the whole image.
+    """
+    found = joints[np.isfinite(joints).all(axis=1)]
+    if len(found):
+        (left, top), (right, bottom) = found.min(axis=0), found.max(axis=0)
+        height = max(bottom - top, right - left, 1.0)
+        # a picture that ends at the knees shall not gain empty floor: no more than the image has, where it has joints
+        top, bottom = max(top - _ABOVE * height, min(top, 0)), min(bottom + _BELOW * height, max(bottom, image_size[0]))
+        left, right = left - _BESIDE * height, right + _BESIDE * height
+    else:
+        left, top, right, bottom = 0.0, 0.0, float(image_size[1]), float(image_size[0])
+    height = max(bottom - top, (right - left) * shape[0] / shape[1])
+    width = height * shape[1] / shape[0]
+    middle_x, middle_y = (left + right) / 2, (top + bottom) / 2
+    left, top = round(middle_x - width / 2), round(middle_y - height / 2)
+    return left, top, left + max(round(width), 1), top + max(round(height), 1)
+
+
+def crop_person(
+    image: Image.Image, joints: np.ndarray, shape: tuple[int, int] = PHOTO_SIZE
+) -> tuple[Image.Image, np.ndarray]:
+    """Cut a person out to an image of `shape` (H, W), white where the photo ends; joints (18, 2) move along."""
+    left, top, right, bottom = person_box(joints, (image.height, image.width), shape)
+    inside = (max(left, 0), max(top, 0), min(right, image.width), min(bottom, image.height))
+    scale = np.array([shape[1] / (right - left), shape[0] / (bottom - top)])
+    canvas = Image.new("RGB", (shape[1], shape[0]), "white")
+    corner = np.rint((np.array(inside[:2]) - (left, top)) * scale).astype(int)
+    extent = np.maximum(np.rint((np.array(inside[2:]) - inside[:2]) * scale).astype(int), 1)
+    if inside[0] < inside[2] and inside[1] < inside[3]:
+        part = image.resize((int(extent[0]), int(extent[1])), Image.Resampling.BICUBIC, box=inside)
+        canvas.paste(part, (int(corner[0]), int(corner[1])))
+    return canvas, (joints - (left, top)) * scale
+
+
+def to_file_frame(joints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Joints of an image of `size` (H, W) in the frame of DeepFashion's keypoint files."""
+    frame = DEEPFASHION_FRAME
+    return joints * (frame.width / size[1], frame.height / size[0]) + (frame.left, 0)
+
+
+def add_photo(root: Path, name: str, image: Image.Image, joints: np.ndarray) -> Path:
+    """Write a photo with its joints as image `img/{name}.png` of a dataset, with keypoints and an overlay to look at.
+
+    Returns:
+        the overlay.
+    """
+    cropped, moved = crop_person(image, joints)
+    key = f"img/{name}.png"
+    for path in (root / key, pose_file(root, key), root / "overlay" / f"{name}.png"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    cropped.save(root / key)
+    write_keypoints(pose_file(root, key), to_file_frame(moved, PHOTO_SIZE))
+    overlay = root / "overlay" / f"{name}.png"
+    Image.fromarray(draw_over(np.array(cropped), moved)).save(overlay)
+    return overlay
+
+
+def draw_over(image: np.ndarray, joints: np.ndarray) -> np.ndarray:
+    """A copy of an (H, W, 3) image with the skeleton of (18, 2) joints drawn over it."""
+    image = np.ascontiguousarray(image)
+    width = max(image.shape[0] // 130, 1)
+    found = np.isfinite(joints).all(axis=1) & (np.abs(np.nan_to_num(joints)) < 1e4).all(axis=1)
+    for (a, b), colour in zip(SKELETON_LIMBS, COLOURS, strict=False):
+        if found[a] and found[b]:
+            ends = [(round(float(x)), round(float(y))) for x, y in (joints[a], joints[b])]
+            cv2.line(image, ends[0], ends[1], colour, width, cv2.LINE_AA)
+    for (x, y), colour, is_found in zip(joints, COLOURS, found, strict=True):
+        if is_found:
+            cv2.circle(image, (round(float(x)), round(float(y))), 2 * width, colour, -1, cv2.LINE_AA)
+            cv2.circle(image, (round(float(x)), round(float(y))), 2 * width, (255, 255, 255), 1, cv2.LINE_AA)
+    return image
