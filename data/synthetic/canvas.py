@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[Any]  # of a floating type
 Bytes = NDArray[Any]  # of uint8
+Mask = NDArray[Any]  # of bool
 RGB = tuple[int, int, int]
 
 FRACTION_BITS = 4  # OpenCV's fixed-point coordinates: sixteenths of a pixel
-LIGHT = (-0.38, 0.92)  # direction of the light in a row's plane: (screen right, towards the viewer)
+LIGHT = (-0.38, 0.92)  # unit vector to the light in a row's plane: (screen right, towards the viewer)
 DARKEST = 0.58
 BEHIND = 0.8  # brightness of the inside of what is turned away
 
@@ -54,7 +55,6 @@ class Tube:
         radius: (N,) half width, pixels.
         along: (N,) metres along the tube.
         shade: (N,) strength of the shading, 0 flat to 1.
-        bend: row of a joint where the chain may turn sharply.
         round_start, round_end: whether a disc closes that end.
         bulge: how far rows sag towards the viewer's bottom, as a share of the radius: the roundness of hems.
     """
@@ -64,32 +64,25 @@ class Tube:
     radius: Floats
     along: Floats
     shade: Floats
-    bend: int | None = None
     round_start: bool = False
     round_end: bool = False
     bulge: float = 0.0
 
     def outlines(self) -> list[Floats]:
         """Closed polygons, (K, 2) pixels each, whose union is the tube."""
-        last = len(self.centre) - 1
-        spans = [(0, last)] if self.bend is None else [(0, self.bend), (self.bend, last)]
-        polygons = [self._strip(start, end) for start, end in spans]
-        discs = [0] * self.round_start + [last] * self.round_end + ([] if self.bend is None else [self.bend])
-        return polygons + [ellipse(self.centre[row], self.radius[row], self.radius[row]) for row in discs]
+        reach = self.side * self.radius[:, None]
+        strip = np.concatenate([self.centre + reach, self._hem(), (self.centre - reach)[::-1]])
+        discs = [0] * self.round_start + [-1] * self.round_end
+        return [strip] + [ellipse(self.centre[row], self.radius[row], self.radius[row]) for row in discs]
 
-    def _strip(self, start: int, end: int) -> Floats:
-        rows = slice(start, end + 1)
-        reach = self.side[rows] * self.radius[rows, None]
-        return np.concatenate([self.centre[rows] + reach, self._hem(end), (self.centre[rows] - reach)[::-1]])
-
-    def _hem(self, row: int) -> Floats:
-        """The sagging end of a strip, from right to left."""
-        if not self.bulge or row != len(self.centre) - 1:
+    def _hem(self) -> Floats:
+        """The sagging end, from right to left."""
+        if not self.bulge:
             return np.empty((0, 2))
         across = np.linspace(0.95, -0.95, 15)[:, None]
-        side, radius = self.side[row], self.radius[row]
+        side, radius = self.side[-1], self.radius[-1]
         down = np.array([-side[1], side[0]])
-        return self.centre[row] + radius * (across * side + self.bulge * np.sqrt(1 - across**2) * down)
+        return self.centre[-1] + radius * (across * side + self.bulge * np.sqrt(1 - across**2) * down)
 
 
 class Box(NamedTuple):
@@ -117,7 +110,7 @@ class Canvas:
         self.image = np.full((height, width, 3), 255, np.uint8)
         self.owner = np.zeros((height, width), np.uint8)
         self._scale = scale
-        self._grid_step = int(np.clip(scale / 100, 1, 8))  # coordinates are smooth: a coarse grid is enough
+        self._grid_step = int(np.clip(scale / 70, 1, 8))  # coordinates are smooth: a coarse grid is enough
 
     def paint(self, tube: Tube, texture: Texture, facing: float, group: int, behind: bool = False) -> None:
         """Paint the visible half of a tube.
@@ -201,59 +194,57 @@ class Canvas:
         columns = turn * (width / (2 * np.pi))
         rows = np.clip((along - texture.top) * texture.per_metre, 0, height - 1.01)
         fields = (columns, rows, shade * (BEHIND if behind else 1))
-        return [cv2.resize(field.astype(np.float32), (box.right - box.left, box.bottom - box.top)) for field in fields]
+        size = (angle.shape[1] * self._grid_step, angle.shape[0] * self._grid_step)
+        cut = slice(0, box.bottom - box.top), slice(0, box.right - box.left)
+        return [cv2.resize(field.astype(np.float32), size)[cut] for field in fields]
 
     def _coordinates(self, tube: Tube, box: Box) -> tuple[Floats, Floats, Floats]:
         """Angle around the tube (-pi/2..pi/2), metres along it and shading, on the coarse grid."""
         step = self._grid_step
-        xs = np.arange(box.left, box.right + step, step) + (step - 1) / 2
-        ys = np.arange(box.top, box.bottom + step, step) + (step - 1) / 2
-        xs, ys = xs[xs < box.right + step / 2], ys[ys < box.bottom + step / 2]
-        row = _rows_of(tube, xs[0], ys[0], step, (len(ys), len(xs)))
-        point = np.stack(np.meshgrid(xs, ys), -1)
+        xs = np.arange(box.left, box.right, step) + (step - 1) / 2
+        ys = np.arange(box.top, box.bottom, step)[:, None] + (step - 1) / 2
+        row = _rows_of(tube, xs[0], ys[0, 0], step, (len(ys), len(xs)))
         down = np.stack([-tube.side[:, 1], tube.side[:, 0]], -1)
-        before = np.einsum("hwk,hwk->hw", point - tube.centre[row], down[row])
-        after = np.einsum("hwk,hwk->hw", point - tube.centre[row + 1], down[row + 1])
+        start = (tube.centre * down).sum(1)
+        before = xs * down[row, 0] + ys * down[row, 1] - start[row]
+        after = xs * down[row + 1, 0] + ys * down[row + 1, 1] - start[row + 1]
         beyond = before / np.where(np.abs(before - after) < 1e-6, 1e-6, before - after)
-        share = np.clip(beyond, 0, 1)
-        radius = _mix(tube.radius, row, share)
-        offset = point - _mix(tube.centre, row, share[..., None])
-        across = np.einsum("hwk,hwk->hw", offset, _mix(tube.side, row, share[..., None]))
-        across = np.clip(across / np.maximum(radius, 1e-3), -1, 1)
+        table = np.column_stack([tube.centre, tube.side, tube.radius, tube.shade])
+        x, y, side_x, side_y, radius, strength = np.moveaxis(_mix(table, row, np.clip(beyond, 0, 1)[..., None]), -1, 0)
+        across = np.clip(((xs - x) * side_x + (ys - y) * side_y) / np.maximum(radius, 1e-3), -1, 1)
         depth = np.sqrt(1 - across**2)
         along = _mix(tube.along, row, np.clip(beyond, -3, 4)) - tube.bulge * radius / self._scale * depth
-        lit = np.clip((LIGHT[0] * across + LIGHT[1] * depth + 0.38) / 1.37, 0, 1)
-        shade = 1 - _mix(tube.shade, row, share) * (1 - DARKEST) * (1 - lit) ** 1.3
-        return np.arcsin(across), along, shade
+        lit = np.clip((LIGHT[0] * across + LIGHT[1] * depth - LIGHT[0]) / (1 - LIGHT[0]), 0, 1)
+        return np.arcsin(across), along, 1 - strength * (1 - DARKEST) * (1 - lit) ** 1.3
 
 
-def ellipse(centre: Floats, x_radius: float, y_radius: float, tilt: float = 0.0, num: int = 28) -> Floats:
-    """(num, 2) points of an ellipse; `tilt` in radians, clockwise in the picture."""
-    angle = np.linspace(0, 2 * np.pi, num, endpoint=False)
-    x, y = x_radius * np.cos(angle), y_radius * np.sin(angle)
-    return np.stack([x * np.cos(tilt) - y * np.sin(tilt), x * np.sin(tilt) + y * np.cos(tilt)], -1) + centre
+def ellipse(centre: Floats, x_radius: float, y_radius: float, num: int = 28) -> Floats:
+    """(num, 2) points of an upright ellipse."""
+    angle = np.arange(num) * (2 * np.pi / num)
+    return np.stack([x_radius * np.cos(angle), y_radius * np.sin(angle)], -1) + centre
 
 
 def ribbon(points: Floats, widths: Floats) -> Floats:
     """Outline of a stroke along (N, 2) points whose full width is (N,) `widths`, pixels."""
-    direction = np.gradient(points, axis=0)
-    direction /= np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-6)
+    direction = np.concatenate([points[1:2] - points[:1], points[2:] - points[:-2], points[-1:] - points[-2:-1]])
+    direction /= np.maximum(np.hypot(direction[:, :1], direction[:, 1:]), 1e-6)
     normal = np.stack([-direction[:, 1], direction[:, 0]], -1) * np.asarray(widths)[:, None] / 2
     return np.concatenate([points + normal, (points - normal)[::-1]])
 
 
 def smooth(knots: Floats, values: Floats, at: Floats) -> Floats:
     """A smooth curve through (K,) knots and (K, ...) values, constant outside, by cubic Hermite pieces."""
-    knots, values = np.asarray(knots, float), np.asarray(values, float)
-    at = np.clip(at, knots[0], knots[-1])
-    slopes = np.gradient(values, knots, axis=0)
+    knots, at = np.asarray(knots, float), np.clip(at, knots[0], knots[-1])
+    values = np.asarray(values, float)
+    table = values.reshape(len(knots), -1)
+    rise = np.diff(table, axis=0) / np.diff(knots)[:, None]
+    slopes = np.concatenate([rise[:1], (rise[1:] + rise[:-1]) / 2, rise[-1:]])
     piece = np.clip(np.searchsorted(knots, at, side="right") - 1, 0, len(knots) - 2)
-    width = knots[piece + 1] - knots[piece]
-    t = (at - knots[piece]) / width
-    tail = (slice(None),) + (None,) * (values.ndim - 1)
-    t, width = t[tail], width[tail]
-    start = (1 + 2 * t) * (1 - t) ** 2 * values[piece] + t * (1 - t) ** 2 * width * slopes[piece]
-    return start + t**2 * (3 - 2 * t) * values[piece + 1] + t**2 * (t - 1) * width * slopes[piece + 1]
+    width = (knots[piece + 1] - knots[piece])[:, None]
+    t = (at - knots[piece])[:, None] / width
+    start = (1 + 2 * t) * (1 - t) ** 2 * table[piece] + t * (1 - t) ** 2 * width * slopes[piece]
+    end = t**2 * (3 - 2 * t) * table[piece + 1] + t**2 * (t - 1) * width * slopes[piece + 1]
+    return (start + end).reshape(len(at), *values.shape[1:])
 
 
 def _sample(texture: Texture, columns: Floats, rows: Floats) -> Bytes:

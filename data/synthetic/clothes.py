@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from data.synthetic.canvas import RGB, Bytes, Floats, Texture
+from data.synthetic.canvas import RGB, Bytes, Floats, Mask, Texture
 from data.synthetic.fabric import Patch, edge, weave
 from data.synthetic.people import Body, Outfit, Person, Skirt, Top, Trousers
-from data.synthetic.shape import torso_profile
+from data.synthetic.shape import leg_radii, torso_profile
 
 TORSO_TOP = -0.085  # metres below the neck joint where torso garments begin
 
@@ -28,11 +28,10 @@ class Plane:
 
     x: Floats
     y: Floats
-    front: NDArrayBool
+    front: Mask
     soft: Floats
 
 
-NDArrayBool = np.ndarray
 Cut = Callable[[Plane], Floats]
 
 
@@ -355,6 +354,13 @@ CUTS = {
     "flared": np.array([(0, 0.084), (0.25, 0.090), (0.6, 0.076), (1, 0.064), (1.4, 0.078), (2, 0.108)]),
     "shorts": np.array([(0, 0.087), (0.25, 0.101), (0.6, 0.098), (1, 0.094), (1.5, 0.09), (2, 0.09)]),
 }
+
+
+def leg_cut(trousers: Trousers, body: Body) -> Floats:
+    """(K, 2) radii of a trouser leg, which never is tighter than the leg."""
+    cut, bare = CUTS[trousers.cut] * (1, body.girth), leg_radii(body)
+    cut[:, 1] = np.maximum(cut[:, 1], np.interp(cut[:, 0], bare[:, 0], bare[:, 1]) + 0.004)
+    return cut
 
 
 def sleeve_radii(top: Top, bare: Floats) -> Floats:

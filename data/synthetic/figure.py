@@ -8,15 +8,15 @@ import cv2
 import numpy as np
 
 from data.synthetic import head
-from data.synthetic.canvas import RGB, Bytes, Canvas, Floats, Texture, Tube, ellipse, ribbon
-from data.synthetic.clothes import CUTS, TORSO_TOP, Closet, Tailored, sleeve_radii, solid, tailor, trousers_waist
+from data.synthetic.canvas import RGB, Bytes, Canvas, Floats, Mask, Texture, Tube, ellipse, ribbon
+from data.synthetic.clothes import TORSO_TOP, Closet, Tailored, leg_cut, sleeve_radii, solid, tailor, trousers_waist
 from data.synthetic.people import Person, Skirt, Top, Trousers
-from data.synthetic.pose import ARMS, EARS, EYES, LEGS, NECK, NOSE, SIGN, Camera, Pose, yaw_matrix
+from data.synthetic.pose import ARMS, EARS, EYES, LEGS, NOSE, SIGN, Camera, Pose, yaw_matrix
 from data.synthetic.shape import (
     Stage,
     arm_radii,
     leg_radii,
-    limb_tube,
+    limb_tubes,
     neck_tube,
     skirt_tube,
     thicker,
@@ -91,28 +91,22 @@ def _trousers_top(stage: Stage) -> Tube:
 
 def _paint_leg(canvas: Canvas, stage: Stage, model: Model, side: str) -> None:
     outfit, group, chain = model.person.outfit, GROUPS[f"{side} leg"], LEGS[side]
-    bare = leg_radii(stage.body)
-    lower = outfit.lower
-    covered = isinstance(lower, Trousers) and lower.length > 0.86
-    tube = limb_tube(stage, chain, bare)
-    canvas.shadow(tube.outlines(), 0.03 * canvas_scale(stage), 0.3)
-    if not covered:
-        canvas.paint(tube, model.skin, stage.facing, group)
-        if outfit.socks and outfit.shoes == "sneaker":
-            canvas.paint(limb_tube(stage, chain, thicker(bare, 0.003), start=1.72), solid(outfit.socks), 0, group)
+    bare, lower = leg_radii(stage.body), outfit.lower
+
+    def cover(texture: Texture, radii: Floats, start: float = 0.0, end: float = 2.0, bulge: float = 0.0) -> None:
+        for tube in limb_tubes(stage, chain, radii, end, start, bulge):
+            canvas.paint(tube, texture, stage.facing, group)
+
+    canvas.shadow([tube.outlines()[0] for tube in limb_tubes(stage, chain, bare)], 0.03 * stage.camera.scale, 0.3)
+    covered = lower.length if isinstance(lower, Trousers) else 0.0
+    cover(model.skin, bare, start=max(0.0, 2 * covered - 0.4))
+    if outfit.socks and outfit.shoes == "sneaker":
+        cover(solid(outfit.socks), thicker(bare, 0.003), start=1.72)
     _paint_shoe(canvas, stage, model, side)
     if outfit.shoes == "boot":
-        canvas.paint(limb_tube(stage, chain, thicker(bare, 0.008), start=1.45), model.shoe, stage.facing, group)
+        cover(model.shoe, thicker(bare, 0.008), start=1.45)
     if isinstance(lower, Trousers) and model.closet.leg is not None:
-        cut = CUTS[lower.cut] * (1, stage.body.girth)
-        cut[:, 1] = np.maximum(cut[:, 1], np.interp(cut[:, 0], bare[:, 0], bare[:, 1]) + 0.004)
-        cloth = limb_tube(stage, chain, cut, end=2 * lower.length, bulge=0.14)
-        canvas.paint(cloth, model.closet.leg, stage.facing, group)
-
-
-def canvas_scale(stage: Stage) -> float:
-    """Pixels a metre."""
-    return stage.camera.scale
+        cover(model.closet.leg, leg_cut(lower, stage.body), end=2 * lower.length, bulge=0.14)
 
 
 def _paint_shoe(canvas: Canvas, stage: Stage, model: Model, side: str) -> None:
@@ -166,7 +160,7 @@ def _paint_upper_body(canvas: Canvas, stage: Stage, model: Model) -> None:
         _paint_top(
             canvas,
             stage,
-            replace(outfit.top, hem=tuck),
+            replace(outfit.top, hem=tuck, ease=min(outfit.top.ease, 0.004)),
             closet.top,
         )
     _paint_lower(canvas, stage, outfit.lower, closet.lower)
@@ -198,15 +192,15 @@ def _paint_top(canvas: Canvas, stage: Stage, top: Top, textures: Tailored) -> No
 def _paint_arm(canvas: Canvas, stage: Stage, model: Model, side: str) -> None:
     outfit, closet, group, chain = model.person.outfit, model.closet, GROUPS[f"{side} arm"], ARMS[side]
     bare = arm_radii(stage.body)
-    tube = limb_tube(stage, chain, bare)
-    canvas.shadow(tube.outlines()[-1:] + tube.outlines()[:2], 0.035 * stage.camera.scale, 0.32)
+    canvas.shadow([tube.outlines()[0] for tube in limb_tubes(stage, chain, bare)], 0.035 * stage.camera.scale, 0.32)
     _paint_hand(canvas, stage, model, side)
-    if max(outfit.top.sleeve, outfit.outer.sleeve if outfit.outer else 0.0) < 0.9:
+    covered = max(outfit.top.sleeve, outfit.outer.sleeve if outfit.outer else 0.0)
+    for tube in limb_tubes(stage, chain, bare, start=max(0.0, 2 * covered - 0.4)):
         canvas.paint(tube, model.skin, stage.facing, group)
     for top, textures in ((outfit.top, closet.top), (outfit.outer, closet.outer)):
         if top and textures and textures.sleeve is not None:
-            sleeve = limb_tube(stage, chain, sleeve_radii(top, bare), end=2 * top.sleeve, bulge=0.14)
-            canvas.paint(sleeve, textures.sleeve, stage.facing, group)
+            for tube in limb_tubes(stage, chain, sleeve_radii(top, bare), end=2 * top.sleeve, bulge=0.14):
+                canvas.paint(tube, textures.sleeve, stage.facing, group)
 
 
 def _paint_hand(canvas: Canvas, stage: Stage, model: Model, side: str) -> None:
@@ -233,7 +227,7 @@ def _paint_hand(canvas: Canvas, stage: Stage, model: Model, side: str) -> None:
         canvas.shape(ribbon(line, np.array([0.0015, 0.0026, 0.002]) * scale), _tint(skin, 0.68), 0.8)
 
 
-def _seen(canvas: Canvas, stage: Stage, model: Model) -> NDArrayBool:
+def _seen(canvas: Canvas, stage: Stage, model: Model) -> Mask:
     """(18,) whether each joint is in the frame and not behind another part."""
     height, width = canvas.owner.shape
     pixels = stage.pixels
@@ -251,7 +245,6 @@ def _seen(canvas: Canvas, stage: Stage, model: Model) -> NDArrayBool:
         for joint in LEGS[side][1:]:
             allowed = (GROUPS[f"{side} leg"], SKIRT, TORSO)
             seen[joint] &= _on_top(canvas, pixels[joint], 0.03 * stage.camera.scale, allowed)
-    seen[NECK] &= True
     return seen
 
 
@@ -263,6 +256,3 @@ def _on_top(canvas: Canvas, point: Floats, reach: float, groups: tuple[int, ...]
         return False
     window = canvas.owner[max(0, y - radius) : y + radius + 1, max(0, x - radius) : x + radius + 1]
     return bool(np.isin(window, groups).any())
-
-
-NDArrayBool = np.ndarray

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from data.synthetic.canvas import RGB, Bytes, Canvas, Floats, Texture, Tube, ellipse, ribbon
+from data.synthetic.canvas import RGB, Bytes, Canvas, Floats, Texture, Tube, ellipse, ribbon, smooth
 from data.synthetic.fabric import Patch, edge
 from data.synthetic.people import Looks, Person
 from data.synthetic.pose import EAR, EYE, NOSE_TIP, SIGN
@@ -319,8 +319,9 @@ def _paint_tail(canvas: Canvas, stage: Stage, looks: Looks, kind: str) -> None:
         rows = np.array([(0, 0.06, -0.1), (0, 0.065, -0.135), (0, 0.02, -0.165), (0, -0.08, -0.165),
                          (0, -0.19, -0.15), (0, -0.26, -0.14)])  # fmt: skip
         radius = np.array([0.02, 0.026, 0.034, 0.04, 0.033, 0.008])
-    points = stage.head_pixels(rows)
-    widths = 2 * radius * stage.camera.scale
+    at = np.linspace(0, len(rows) - 1, 20)
+    points = stage.head_pixels(smooth(np.arange(len(rows)), rows, at))
+    widths = 2 * smooth(np.arange(len(rows)), radius, at) * stage.camera.scale
     canvas.shape(ribbon(points, widths), _tinted(looks.hair_colour, 0.85))
     canvas.shape(ribbon(points, widths * 0.5), looks.hair_colour, 0.6)
     if kind == "bun":

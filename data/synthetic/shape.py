@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -105,60 +105,56 @@ def _half_width(profile: Floats, yaw: float) -> Floats:
     return np.hypot(profile[:, 0] * np.cos(yaw), depth * np.sin(yaw))
 
 
-def limb_tube(
+def limb_tubes(
     stage: Stage, chain: tuple[int, int, int], radii: Floats, end: float = 2.0, start: float = 0.0, bulge: float = 0.0
-) -> Tube:
-    """An arm or leg, or what covers it.
+) -> list[Tube]:
+    """An arm or leg, or what covers it: one tube a bone, the upper one first.
 
     Args:
         chain: its three joints.
         radii: (K, 2) share of the bones (0 root, 1 middle joint, 2 end) against radius in metres.
         start, end: shares between which it is drawn.
+        bulge: roundness of the hem at `end`.
     """
+    tubes = []
+    if start < 1.0:
+        upper = _bone_tube(stage, chain, radii, start, min(end, 1.0))
+        tubes.append(replace(upper, round_start=start == 0.0, round_end=end > 1.0, bulge=bulge if end <= 1.0 else 0.0))
+    if end > 1.0:
+        lower = _bone_tube(stage, chain, radii, max(start, 1.0), end)
+        tubes.append(replace(lower, round_start=start <= 1.0, bulge=bulge))
+    return tubes
+
+
+def _bone_tube(stage: Stage, chain: tuple[int, int, int], radii: Floats, start: float, end: float) -> Tube:
     joints, camera = stage.pose.joints[list(chain)], stage.camera
-    shares = np.unique(np.concatenate([np.linspace(start, end, max(4, int(12 * (end - start)))), [1.0]]))
-    shares = shares[(shares >= start) & (shares <= end)]
-    bones = np.linalg.norm(np.diff(joints, axis=0), axis=1)
+    shares = np.linspace(start, end, max(3, int(12 * (end - start))))
     points = np.stack([np.interp(shares, [0, 1, 2], joints[:, axis]) for axis in range(3)], -1)
-    bend = int(np.flatnonzero(shares == 1.0)[0]) if start < 1.0 < end else None
-    leg = chain in LEGS.values()
+    lengths = np.linalg.norm(np.diff(joints, axis=0), axis=1)
+    bone = np.diff(camera.project(joints), axis=0)[0 if start < 1.0 else 1]
+    length = float(np.linalg.norm(bone))
+    x, y = bone / length if length > 1.0 else (0.0, 1.0)  # a bone that points at the viewer is a disc
     return Tube(
         centre=camera.project(points),
-        side=_sides(camera.project(joints), shares),
+        side=np.tile([y, -x], (len(shares), 1)),
         radius=camera.scale * np.maximum(smooth(radii[:, 0], radii[:, 1], shares), 0.008),
-        along=np.interp(shares, [0, 1, 2], [0, bones[0], bones.sum()]),
-        shade=np.interp(shares, [0, 0.12, 0.45], [0.35, 0.5, 0.85] if leg else [0.55, 0.7, 0.85]),
-        bend=bend,
-        round_start=start == 0.0,
-        bulge=bulge,
+        along=np.interp(shares, [0, 1, 2], [0, lengths[0], lengths.sum()]),
+        shade=np.interp(shares, [0, 0.12, 0.45], [0.35, 0.5, 0.85] if chain in LEGS.values() else [0.55, 0.7, 0.85]),
     )
 
 
-def _sides(joints: Floats, shares: Floats) -> Floats:
-    """(N, 2) unit vectors across a limb; the bisector at its middle joint."""
-    bones = np.diff(joints, axis=0)
-    lengths = np.linalg.norm(bones, axis=1, keepdims=True)
-    directions = np.where(lengths > 1.0, bones / np.maximum(lengths, 1.0), [0.0, 1.0])
-    middle = directions.sum(0)
-    length = float(np.linalg.norm(middle))
-    middle = middle / length if length > 0.2 else directions[0]
-    direction = np.where((shares < 1)[:, None], directions[0], directions[1])
-    direction[shares == 1.0] = middle
-    return np.stack([direction[:, 1], -direction[:, 0]], -1)
-
-
 def arm_radii(body: Body) -> Floats:
-    """(K, 2) radii of a bare arm, for `limb_tube`."""
+    """(K, 2) radii of a bare arm, for `limb_tubes`."""
     return _ARM * (1, body.girth * (0.86 if body.sex == "WOMEN" else 1.08))
 
 
 def leg_radii(body: Body) -> Floats:
-    """(K, 2) radii of a bare leg, for `limb_tube`."""
+    """(K, 2) radii of a bare leg, for `limb_tubes`."""
     return _LEG * (1, body.girth)
 
 
 def thicker(radii: Floats, metres: float) -> Floats:
-    """Radii for `limb_tube`, `metres` larger."""
+    """Radii for `limb_tubes`, `metres` larger."""
     return radii + np.array([0.0, metres])
 
 

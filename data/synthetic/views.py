@@ -27,7 +27,7 @@ class Framing(NamedTuple):
 USUAL = (Framing(1.02, 0.26, 0.45), Framing(1.02, 0.12, 0.25), Framing(1.03, -0.04, 0.1), Framing(1.02, 0.4, 0.1),
          Framing(0.9, 0.22, 0.1))  # fmt: skip
 FULL = (Framing(1.03, -0.045, 1.0),)
-DETAIL = (Framing(1.02, 0.48, 0.4), Framing(0.9, 0.3, 0.25), Framing(1.03, -0.04, 0.2), Framing(0.62, -0.04, 0.15))
+DETAIL = (Framing(1.02, 0.48, 0.5), Framing(0.9, 0.3, 0.15), Framing(1.03, -0.04, 0.22), Framing(0.62, -0.04, 0.13))
 
 
 def view_name(index: int) -> str:
@@ -61,9 +61,9 @@ def _sample_yaw(rng: Rng, kind: str) -> float:
     sign = rng.choice([-1.0, 1.0])
     degrees = {
         "front": np.clip(rng.normal(0, 12), -25, 25),
-        "side": sign * rng.uniform(55, 95),
+        "side": sign * rng.uniform(35, 92),
         "back": 180 + np.clip(rng.normal(0, 16), -40, 40),
         "full": np.clip(rng.normal(0, 20), -45, 45),
-        "additional": sign * (rng.uniform(0, 50) if rng.random() < 0.75 else rng.uniform(130, 180)),
+        "additional": sign * (rng.uniform(0, 50) if rng.random() < 0.85 else rng.uniform(130, 180)),
     }[kind]
     return float(np.radians(degrees))

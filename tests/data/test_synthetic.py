@@ -15,13 +15,13 @@ from data.pairs import build_pairs, read_list, read_pairs
 from data.synthetic.canvas import Canvas, smooth
 from data.synthetic.fabric import PATTERNS, Fabric, Patch, weave
 from data.synthetic.figure import draw, make_model
-from data.synthetic.layout import MARKER, Request, write_lists, write_people, write_person
+from data.synthetic.layout import MARKER, Request, to_file_frame, write_lists, write_people, write_person
 from data.synthetic.people import sample_person
 from data.synthetic.pose import ARMS, EARS, EYES, LEGS, NOSE, Camera, bend_chain, sample_pose, yaw_matrix
 from data.synthetic.views import view_name
 
 SIZE = (220, 150)
-REQUEST = Request(people=10, views=6, seed=3, size=SIZE)
+REQUEST = Request(people=10, views=4, seed=3, size=SIZE)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def model_and_pose(seed: int):
 def test_every_listed_image_is_there_with_its_keypoints(root: Path) -> None:
     names = every_name(root)
     assert len(names) == len(set(names)) == REQUEST.people * REQUEST.views
-    assert {name for name in names} == {str(path.relative_to(root)) for path in root.rglob("*.jpg")}
+    assert set(names) == {str(path.relative_to(root)) for path in root.rglob("*.jpg")}
     for name in names:
         assert picture(root, name).shape == (*SIZE, 3)
         assert keypoints(root, name).shape == (18, 2)
@@ -134,7 +134,7 @@ def test_another_seed_draws_other_people(tmp_path: Path) -> None:
 
 
 def test_the_request_is_recorded(root: Path) -> None:
-    assert json.loads((root / MARKER).read_text()) == {"people": 10, "views": 6, "seed": 3, "size": list(SIZE)}
+    assert json.loads((root / MARKER).read_text()) == {"people": 10, "views": 4, "seed": 3, "size": list(SIZE)}
 
 
 def chest_colour(image: np.ndarray, joints: np.ndarray) -> np.ndarray:
@@ -146,7 +146,7 @@ def chest_colour(image: np.ndarray, joints: np.ndarray) -> np.ndarray:
 def test_clothes_keep_their_colours_from_view_to_view() -> None:
     """Within a person the chest's colour moves far less than between people."""
     within, means = [], []
-    for seed in range(12):
+    for seed in range(6):
         model, pose = model_and_pose(seed)
         pose.joints[[3, 4]] += (-1, 0, 0)  # arms out of the way
         pose.joints[[6, 7]] += (1, 0, 0)
@@ -199,10 +199,13 @@ def test_a_hand_behind_the_back_is_missing_from_the_front_and_found_from_behind(
     assert np.isfinite(draw(model, pose, Camera(np.pi, 110.0, (75.0, 105.0)), SIZE)[1][wrists]).all()
 
 
-def test_joints_of_the_file_are_those_of_the_drawing(tmp_path: Path) -> None:
-    """The camera's projection, written down, and read back into the picture's pixels."""
-    request = Request(1, 1, 5, (1101, 750))
-    ((name, written),) = write_person(tmp_path, request, 0).keypoints.items()
+def test_the_middle_of_the_picture_is_the_middle_of_the_padded_square() -> None:
+    """DeepFashion's files mean a 256x256 image with 40 pixels of border: its middle is at (128, 128)."""
+    assert np.allclose(to_file_frame(np.array([[375.0, 550.5], [0, 0]]), (1101, 750)), [(128, 128), (40, 0)])
+
+
+def test_a_file_keeps_the_joints_that_were_drawn(tmp_path: Path) -> None:
+    ((name, written),) = write_person(tmp_path, Request(1, 1, 5, SIZE), 0).keypoints.items()
     assert np.allclose(read_keypoints(pose_file(tmp_path, name)), written, atol=1e-3, equal_nan=True)
 
 
@@ -217,7 +220,7 @@ def test_bones_keep_their_length_in_every_pose(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_knees_bend_forward_and_elbows_never_do_in_hanging_arms(seed: int) -> None:
+def test_knees_bend_forward(seed: int) -> None:
     body = sample_person(np.random.default_rng(seed)).body
     joints = sample_pose(np.random.default_rng(seed), body).joints
     for hip, knee, ankle in LEGS.values():
