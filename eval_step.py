@@ -263,14 +263,18 @@ def remarks(task: Task, scorer: Scorer, scores: list[TrackScores]) -> list[str]:
         found.append(
             f"the SSIM window is larger than the images and was shrunk to {shortest - 1 + shortest % 2} pixels"
         )
-    least = min(len(task.pairs), len(task.reals))
-    if scorer.features is not None and least < FEW_IMAGES:
-        few = "needs two images on each side" if least < 2 else "is biased upward"
-        found.append(
-            f"FID of {len(task.pairs)} images against {len(task.reals)} reals {few}; compare equal counts only"
-        )
-    if protocol.real_count not in (None, len(task.reals)):
-        found.append(f"{len(task.reals)} reals, the protocol's numbers use {protocol.real_count} ({protocol.real_set})")
+    if scorer.features is not None:
+        found += _remarks_on_reals(len(task.pairs), len(task.reals), protocol)
+    return found
+
+
+def _remarks_on_reals(fakes: int, reals: int, protocol: Protocol) -> list[str]:
+    found = []
+    if min(fakes, reals) < FEW_IMAGES:
+        state = "needs two images on each side" if min(fakes, reals) < 2 else "is biased upward"
+        found.append(f"FID of {fakes} images against {reals} reals {state}; compare equal counts only")
+    if protocol.real_count not in (None, reals):
+        found.append(f"{reals} reals, the protocol's numbers use {protocol.real_count} ({protocol.real_set})")
     return found
 
 

@@ -72,7 +72,9 @@ def _compare(
         interval = bootstrap_interval(differences, num_resamples=2000)
         return Comparison(metric, mean_a, mean_b, float(differences.mean()), interval, _verdict(metric, interval))
     difference = None if mean_a is None or mean_b is None else mean_b - mean_a
-    return Comparison(metric, mean_a, mean_b, difference, None, "no interval")
+    return Comparison(
+        metric, mean_a, mean_b, difference, None, "no interval" if difference is not None else "not in both"
+    )
 
 
 def _verdict(metric: str, interval: tuple[float, float]) -> str:

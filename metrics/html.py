@@ -35,7 +35,7 @@ main { max-width: 1120px; margin: 0 auto; padding: 32px 20px 64px; }
 h1 { font-size: 28px; line-height: 1.2; margin: 0 0 4px; letter-spacing: -0.01em; }
 h2 { font-size: 19px; margin: 36px 0 10px; }
 h3 { font-size: 14px; margin: 0 0 8px; font-weight: 600; }
-p { margin: 6px 0; max-width: 75ch; }
+p { margin: 6px 0; max-width: 100ch; }
 .quiet { color: var(--quiet); font-size: 13px; }
 .card { background: var(--paper); border: 1px solid var(--line); border-radius: 10px; padding: 14px 16px; }
 .grid { display: grid; gap: 14px; grid-template-columns: repeat(auto-fit, minmax(330px, 1fr)); align-items: start; }
@@ -47,7 +47,9 @@ img { display: block; max-width: 100%; border-radius: 4px; background: #fff; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; font-size: 14px; }
 th, td { padding: 6px 10px; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child, td:first-child { text-align: left; }
-table.text td { text-align: left; white-space: normal; overflow-wrap: anywhere; }
+table.text td, table.text th { text-align: left; }
+table.text td { white-space: normal; overflow-wrap: anywhere; }
+table.text td:first-child { white-space: nowrap; color: var(--quiet); }
 tr:last-child td { border-bottom: 0; }
 th { font-weight: 600; color: var(--quiet); font-size: 12px; text-align: right; }
 .note { border-left: 3px solid #d97706; padding: 8px 12px; background: var(--paper); margin: 8px 0; border-radius: 4px;

@@ -63,20 +63,19 @@ def comparison_page(a: Report, b: Report, comparisons: Sequence[Comparison], not
     parts = [html.note(text) for text in notes]
     parts.append(html.section("Final images", html.table(header, rows), lead=_COMPARISON_LEAD))
     if max(len(a["steps"]), len(b["steps"])) > 1:
-        plots = [
-            html.card(
-                title_of(metric),
-                html.line_plot(
-                    {f"{side}: {r['name']}": [s.get(metric) for s in r["steps"]] for side, r in (("A", a), ("B", b))}
-                ),
-            )
-            for metric in metric_names(a)
-            if metric in metric_names(b)
-        ]
+        plots = [_two_lines(c.metric, a, b) for c in comparisons if None not in (c.a, c.b)]
         parts.append(html.section("Per step", html.grid(plots)))
     settings = [(key, value, b["protocol"].get(key)) for key, value in a["protocol"].items()]
     parts.append(html.section("Protocols", html.table(("choice", "A", "B"), settings, text=True)))
     return html.page(f"{a['name']} against {b['name']}", "".join(parts), "A is the first report, B the second")
+
+
+def _two_lines(metric: str, a: Report, b: Report) -> str:
+    series = {
+        f"{side}: {report['name']}": [step.get(metric) for step in report["steps"]]
+        for side, report in (("A", a), ("B", b))
+    }
+    return html.card(title_of(metric), html.line_plot(series))
 
 
 _COMPARISON_LEAD = (
