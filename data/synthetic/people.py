@@ -43,7 +43,7 @@ SHOES: tuple[RGB, ...] = (
 
 @dataclass(frozen=True)
 class Body:
-    """Lengths in metres of a person of about 1.75 m; `girth` and `build` scale widths (1 is average)."""
+    """Lengths in metres of a person of about 1.75 m; `girth` scales widths and `head` the head (1 is average)."""
 
     sex: Sex
     shoulder: float
