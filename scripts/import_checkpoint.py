@@ -125,7 +125,8 @@ def shapes(networks: Mapping[str, nn.Module]) -> dict[str, Shapes]:
 
 def write_run(folder: Path, config: Config, arguments: argparse.Namespace, state: Mapping[str, Any]) -> None:
     """A checkpoint and the config of a run, as train.py writes them."""
-    counters = {"step": arguments.step, "nimg": arguments.step * config.trainer.batch_size, "r1": torch.zeros(())}
+    counters: dict[str, Any] = {"step": arguments.step, "nimg": arguments.step * config.trainer.batch_size}
+    counters |= {"r1": torch.zeros(()), "skipped": torch.zeros(())}
     save_checkpoint(folder / "checkpoints", {**counters, "config": dump_config(config), **state}, keep=1)
     (folder / "config.yaml").write_text(dump_config(config))
 
