@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from config.schema import Config
 from models import checkpoints
+from models.appearance import Blended, blend_inputs, first_half
 from models.build import build_generator, build_schedule
 from models.inputs import Images, Maps, OneImage, image_batch, is_single, map_batch, same_kind
 from models.layers import GeneratorOutput
@@ -173,6 +174,24 @@ class StepPose:
         images = list(self.stream(switched(pairs, switches, self.num_steps), self.noise(1, seed)))
         shown = [same_kind(image, sources[0])[0] for image in images]
         return shown if steps == "all" else shown[-1]
+
+    def blend(self, first: Pair, second: Pair, weight: float | Tensor, noise: Tensor) -> Iterator[Tensor]:
+        """Appearance control: each step's image (B, 3, H, W), drawn with the texture of two sources.
+
+        Args:
+            first, second: from `pair`, in one target pose.
+            weight: share of the second source, in [0, 1]: one for all, or (B or 1, 1, H, W) in the target's pixels.
+            noise: (B, 3, H, W).
+
+        Raises:
+            ValueError: a weight out of range.
+        """
+        shape = (len(noise), 1, *self.image_size)
+        map_ = torch.as_tensor(weight, dtype=torch.float32, device=self.device).expand(shape)
+        if not bool(((map_ >= 0) & (map_ <= 1)).all()):
+            raise ValueError("blend weights must lie in [0, 1]: 0 is the first source, 1 the second")
+        pair, noises = blend_inputs(first, second, noise)
+        return first_half(self.stream(pair, noises, Blended(self.generator, map_)))
 
     def pair(self, source: Images, pose: Maps, source_pose: Maps | None = None) -> Pair:
         """What a rollout takes, from images and maps as `generate` takes them; one is repeated to go with many."""

@@ -1,0 +1,63 @@
+"""Appearance control: fade from one source to another, or give one the garment of another.
+
+python -m scripts.blend --config C --name N --pose P --sources A B --output fade.png
+python -m scripts.blend --config C --name N --pose P --sources A B --region upper_body --output exchange.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from config.cli import config_from, run, run_parser
+from models.pipeline import StepPose
+from studio.blending import exchange_strip, interpolation_strip
+from studio.people import Gallery, person_from
+from studio.regions import REGIONS, mask_from_file, region_mask
+
+LOG = logging.getLogger(__name__)
+
+
+def parse() -> argparse.Namespace:
+    parser = run_parser("Draw a person with the texture of two sources.")
+    name = "an image of the dataset, or a file with its keypoints beside it as .txt"
+    parser.add_argument("--pose", required=True, help=f"whose pose: {name}")
+    parser.add_argument("--sources", required=True, nargs=2, metavar=("A", "B"), help=f"each {name}")
+    parser.add_argument("--count", type=int, default=7, help="images of a fade, from all of A to all of B")
+    parser.add_argument("--region", help=f"take this region from B: {', '.join(REGIONS)}")
+    parser.add_argument("--mask", help="take the white part of this image (in the target's pose) from B")
+    parser.add_argument("--output", default="blend.png", help="the picture to write")
+    parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    if arguments.region and arguments.mask:
+        raise ValueError("give --region or --mask, not both")
+    if arguments.count < 2:
+        raise ValueError(f"--count is {arguments.count}; a fade has 2 images or more")
+    config = config_from(arguments)
+    folder = Path(arguments.checkpoints_dir) / arguments.name
+    model = StepPose.load(folder, which=arguments.which_iter, config=config)
+    gallery = Gallery(config.data)
+    first, second = (person_from(name, gallery) for name in arguments.sources)
+    joints = person_from(arguments.pose, gallery).joints
+    if arguments.region or arguments.mask:
+        if arguments.mask:
+            mask = mask_from_file(arguments.mask, model.image_size)
+        else:
+            mask = region_mask(joints, model.image_size, arguments.region)
+        picture = exchange_strip(model, (first, second), joints, mask, config.seed)
+    else:
+        picture = interpolation_strip(model, (first, second), joints, arguments.count, config.seed)
+    Image.fromarray(picture).save(arguments.output)
+    LOG.info("wrote %s", arguments.output)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))
