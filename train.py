@@ -1,6 +1,9 @@
 """Train a run, or continue one: run the same command again.
 
 torchrun --nproc_per_node=2 train.py --config config/nted_256.yaml --name my_run [key=value ...]
+
+Exit codes: 0 finished or out of its time limit, 2 bad input, 3 a process or a loader worker was lost, 4 the losses
+diverged, 75 stopped by a signal after saving (the same command continues).
 """
 
 from __future__ import annotations
@@ -12,34 +15,50 @@ from pathlib import Path
 import torch
 
 from config.cli import config_from, run, run_parser
-from config.load import dump_config
-from trainers.distributed import connect
+from trainers.distributed import World, connect, is_lost_process
+from trainers.guard import Diverged
 from trainers.log import set_aside
-from trainers.trainer import Trainer
+from trainers.trainer import Ending, Trainer
 
 LOG = logging.getLogger(__name__)
+EXIT_LOST, EXIT_DIVERGED, EXIT_STOPPED = 3, 4, 75
 
 
-def main() -> None:
+def main() -> int:
     parser = run_parser("Train a run, or continue one: run the same command again.")
     parser.add_argument("--no_resume", action="store_true", help="start afresh; an existing run folder is set aside")
+    parser.add_argument("--timeout", type=float, default=60, help="seconds that a process waits for a silent peer")
     arguments = parser.parse_args()
     if arguments.debug:
         arguments.overrides.append("trainer.log_every=1")
         torch.autograd.set_detect_anomaly(True)
     config, folder = config_from(arguments), Path(arguments.checkpoints_dir) / arguments.name
-    with connect() as world:
-        if arguments.no_resume and world.is_main:
-            set_aside(folder)
-        world.barrier()
-        trainer = Trainer(config, folder, world, resume=not arguments.no_resume)
-        if world.is_main:
-            folder.mkdir(parents=True, exist_ok=True)
-            (folder / "config.yaml").write_text(dump_config(config))
-            LOG.info(
-                "%s: step %d of %d, %s on %s", folder, trainer.engine.step, trainer.total_steps, trainer.engine.dtype, world.device
-            )
-        trainer.train()
+    with connect(arguments.timeout) as world:
+        try:
+            if arguments.no_resume and world.is_main:
+                set_aside(folder)
+            world.barrier()
+            return train(Trainer(config, folder, world), world)
+        except Diverged as error:
+            LOG.error("error: %s", error)
+            return EXIT_DIVERGED
+        except RuntimeError as error:
+            if not is_lost_process(error):
+                raise
+            LOG.error("error: another process was lost or is silent (%s); run the same command again", error)
+            return EXIT_LOST
+
+
+def train(trainer: Trainer, world: World) -> int:
+    """Train, say how it went; returns the exit code."""
+    if world.is_main:
+        step, total = trainer.engine.step, trainer.total_steps
+        LOG.info("%s: step %d of %d, %s on %s", trainer.folder, step, total, trainer.engine.dtype, world.device)
+    ending = trainer.train()
+    if ending is Ending.ASKED_TO_STOP:
+        LOG.info("stopped by a signal and saved at step %d; the same command continues", trainer.engine.step)
+        return EXIT_STOPPED
+    return 0
 
 
 if __name__ == "__main__":

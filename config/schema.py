@@ -192,7 +192,10 @@ class TrainerConfig(Section):
     log_every: int = Field(50, ge=1, description="steps between log lines")
     sample_every: int = Field(1000, ge=1, description="steps between step-strip images")
     checkpoint_every: int = Field(5000, ge=1, description="steps between checkpoints")
-    keep_checkpoints: int = Field(3, ge=1, description="newest checkpoints kept")
+    keep_checkpoints: int = Field(3, ge=1, description="newest checkpoints kept, beside the best one")
+    eval_every: int | None = Field(None, ge=1, description="steps between validations on test pairs; null: never")
+    eval_pairs: int = Field(64, ge=1, description="test pairs of a validation, spread over the list")
+    best_metric: Literal["ssim", "psnr", "l1"] = Field("ssim", description="the last step's metric that `best.pt` has")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 autocast where the device has bf16 matrix units, else fp32"
     )

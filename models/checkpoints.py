@@ -20,6 +20,10 @@ _NAME = re.compile(r"step_(\d{8})\.pt$")
 GENERATOR_KEYS = ("data.image_size", "data.pose", "schedule", "rollout.degrade_source", "generator")
 
 
+class DamagedCheckpoint(ValueError):
+    """A file that is no checkpoint any more: cut short or overwritten."""
+
+
 def checkpoint_path(folder: Path, step: int) -> Path:
     """The file of a step in a run's folder `checkpoints`."""
     return folder / f"step_{step:08d}.pt"
@@ -50,18 +54,24 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
     """Read a checkpoint; only tensors and plain values are accepted.
 
     Raises:
-        ValueError: it is missing, damaged, from elsewhere, or holds code in place of tensors.
+        DamagedCheckpoint: it is cut short or not a checkpoint at all.
+        ValueError: it is missing, from elsewhere, or holds code in place of tensors.
     """
     try:
         state = torch.load(path, map_location=device, weights_only=True)
     except FileNotFoundError:
         raise ValueError(f"checkpoint {path} does not exist") from None
     except pickle.UnpicklingError as error:
-        reason = "it holds code instead of tensors" if "unsupported" in str(error).lower() else "it is not a checkpoint"
-        raise ValueError(f"checkpoint {path} was refused: {reason}; use one written by train.py") from None
+        if "unsupported" in str(error).lower():
+            raise ValueError(
+                f"checkpoint {path} was refused: it holds code instead of tensors; use one written by train.py"
+            ) from None
+        raise DamagedCheckpoint(
+            f"checkpoint {path} was refused: it is not a checkpoint; use one written by train.py"
+        ) from None
     except (RuntimeError, EOFError, OSError, LookupError, ValueError, TypeError, AttributeError) as error:
         # what the reader says of bytes that are no checkpoint depends on which bytes they are
-        raise ValueError(
+        raise DamagedCheckpoint(
             f"checkpoint {path} is damaged or cut short ({_first_line(error)}); use an earlier one"
         ) from None
     if not isinstance(state, dict) or state.get("format") != FORMAT:

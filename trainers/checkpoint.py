@@ -5,6 +5,7 @@ Reading them needs no trainer and lives in `models.checkpoints`; the names that 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,15 +16,26 @@ from torch import nn
 
 from config.schema import Config
 from models import checkpoints
-from models.checkpoints import FORMAT, checkpoint_path, find_checkpoint, list_checkpoints, load_checkpoint
+from models.checkpoints import (
+    FORMAT,
+    DamagedCheckpoint,
+    checkpoint_path,
+    find_checkpoint,
+    list_checkpoints,
+    load_checkpoint,
+)
 from models.pipeline import StepPose
 
+LOG = logging.getLogger(__name__)
 __all__ = [
+    "best_value",
     "check_config",
     "find_checkpoint",
     "list_checkpoints",
     "load_checkpoint",
     "load_generator",
+    "newest_whole",
+    "save_best",
     "save_checkpoint",
 ]
 
@@ -45,13 +57,53 @@ RUN_KEYS = (
 
 
 def save_checkpoint(folder: Path, state: Mapping[str, Any], keep: int) -> Path:
-    """Write `state` (with its `step`) under a temporary name, flush, rename; then drop all but the newest `keep`.
+    """Write `state` as the checkpoint of its `step`, point `latest` at it, drop all but the newest `keep`.
 
     Raises:
         ValueError: the disk is full or not writable; what was there before stays.
     """
     path = checkpoint_path(folder, state["step"])
-    temporary = path.with_suffix(".tmp")
+    _write(path, state)
+    _replace_text(folder / "latest", path.name + "\n")
+    for old in list_checkpoints(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def save_best(folder: Path, state: Mapping[str, Any], value: float) -> None:
+    """Write `state` as `best.pt`, and the value that made it the best, as text, beside it; raises as above."""
+    _write(folder / "best.pt", state)
+    _replace_text(folder / "best", f"{value!r}\n")
+
+
+def best_value(folder: Path) -> float | None:
+    """The value of `best.pt`; None where there is none."""
+    path = folder / "best"
+    return float(path.read_text()) if path.exists() else None
+
+
+def newest_whole(folder: Path, set_aside: bool) -> int | None:
+    """The step of the newest checkpoint that can be read; None where there is none.
+
+    Args:
+        set_aside: rename damaged ones on the way to `*.damaged`, with a warning.
+
+    Raises:
+        ValueError: a checkpoint holds code or is of another format.
+    """
+    for path in reversed(list_checkpoints(folder)):
+        try:
+            return load_checkpoint(path)["step"]
+        except DamagedCheckpoint as error:
+            LOG.warning("%s", error)
+            if set_aside:
+                path.replace(path.with_suffix(".damaged"))
+    return None
+
+
+def _write(path: Path, state: Mapping[str, Any]) -> None:
+    """Under a temporary name, flushed to the disk, then renamed: there is never half a file under `path`."""
+    folder, temporary = path.parent, path.with_suffix(".tmp")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as file:
@@ -59,16 +111,12 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any], keep: int) -> Path:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
-        _point_latest(folder, path)
     except (OSError, RuntimeError) as error:
         temporary.unlink(missing_ok=True)
         raise ValueError(
             f"could not save {path}: {error}; earlier checkpoints are untouched. Free some disk space and run the same "
             "command again"
         ) from None
-    for old in list_checkpoints(folder)[:-keep]:
-        old.unlink(missing_ok=True)
-    return path
 
 
 def check_config(path: Path, saved: str, config: Config, keys: tuple[str, ...] = RUN_KEYS) -> None:
@@ -89,8 +137,7 @@ def load_generator(folder: Path, config: Config, which: int | None, device: torc
     return model.generator, model.trained_steps
 
 
-def _point_latest(folder: Path, path: Path) -> None:
-    """`latest` is a small text file that names the newest checkpoint."""
-    temporary = folder / "latest.tmp"
-    temporary.write_text(path.name + "\n")
-    temporary.replace(folder / "latest")
+def _replace_text(path: Path, text: str) -> None:
+    temporary = path.with_name(f"{path.name}.tmp")
+    temporary.write_text(text)
+    temporary.replace(path)

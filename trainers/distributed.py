@@ -47,6 +47,14 @@ class World:
             values /= self.size
         return dict(zip(terms, values.tolist(), strict=True))
 
+    def mean_on_device(self, value: Tensor) -> Tensor:
+        """A tensor averaged over the processes, without waiting for the device."""
+        if self.size > 1:
+            value = value.clone()
+            dist.all_reduce(value)
+            value /= self.size
+        return value
+
     def barrier(self) -> None:
         """Wait until every process is here."""
         if self.size > 1:
@@ -70,6 +78,14 @@ def connect(timeout_seconds: float = 600) -> Iterator[World]:
         yield World(rank, size, device, dist.new_group(backend="gloo", timeout=timeout))
     finally:
         dist.destroy_process_group()
+
+
+def is_lost_process(error: RuntimeError) -> bool:
+    """Whether an error of PyTorch means that a peer or a loader worker has died or gone silent."""
+    if isinstance(error, dist.DistError):
+        return True
+    signs = ("Connection closed by peer", "Connection reset by peer", "Timed out", "timed out", "DataLoader worker")
+    return any(sign in str(error) for sign in signs)
 
 
 def _device(local_rank: int) -> torch.device:

@@ -18,6 +18,7 @@ from models.layers import advance_spectral_norm
 from trainers.build import build_phases
 from trainers.distributed import World
 from trainers.ema import ema_decay, update_ema
+from trainers.guard import Guard
 from trainers.optim import build_adam, lazy_adam, learning_rate, set_learning_rate
 from trainers.phases import Batch, Terms
 from trainers.precision import autocast, resolve_precision
@@ -35,6 +36,7 @@ class Engine:
         self.dtype = resolve_precision(config.trainer.precision, world.device)
         self.step = 0
         self.r1 = torch.zeros((), device=world.device)
+        self.guard = Guard(world.device)
         self._build_networks()
         self._build_optimizers()
         phases = build_phases(config, self.generator, self.discriminator)
@@ -57,7 +59,8 @@ class Engine:
             batches: the micro-batches of one global batch, as `data.loader.to_device` gives them.
             epoch: passes over the data so far, for the learning rates.
 
-        Returns every loss term, this process's mean over the micro-batches; R1's is that of its last step.
+        Returns every loss term, this process's mean over the micro-batches (R1's is that of its last step), and
+        `skipped`, how many optimizer steps of the run were left out because a gradient was not finite.
         """
         objective = self.config.objective
         self._set_learning_rates(epoch)
@@ -67,8 +70,10 @@ class Engine:
         if objective.r1_gamma:
             if self.step % objective.r1_interval == 0:
                 r1_terms, _ = self._optimize(self.discriminator_phase, self.discriminator_optimizer, windows, r1=True)
-                self.r1 = r1_terms["r1"]
+                penalty = self.world.mean_on_device(r1_terms["r1"])
+                self.r1 = torch.where(penalty.isfinite(), penalty, self.r1)
             terms["r1"] = self.r1
+        terms["skipped"] = self.guard.skipped
         update_ema(
             self.generator_ema, self.generator, ema_decay(self.images_per_step, self.config.trainer.ema_half_life)
         )
@@ -78,13 +83,14 @@ class Engine:
     def state(self) -> dict[str, Any]:
         """Everything that a run is: counters, config, networks, EMA and optimizers."""
         modules = {name: module.state_dict() for name, module in self._stateful().items()}
-        return {"step": self.step, "nimg": self.nimg, "config": dump_config(self.config), "r1": self.r1, **modules}
+        counters = {"step": self.step, "nimg": self.nimg, "r1": self.r1, "skipped": self.guard.skipped}
+        return {"config": dump_config(self.config), **counters, **modules}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from what `state` gave."""
         for name, module in self._stateful().items():
             module.load_state_dict(state[name])
-        self.step, self.r1 = state["step"], state["r1"]
+        self.step, self.r1, self.guard.skipped = state["step"], state["r1"], state["skipped"]
 
     def autocast(self) -> Any:
         """The number format of the run, as a context."""
@@ -141,7 +147,7 @@ class Engine:
                 (loss / len(inputs)).backward()
             extras.append(extra)
             totals = {name: totals.get(name, 0) + term / len(inputs) for name, term in terms.items()}
-        optimizer.step()
+        self.guard.step(optimizer, totals)
         advance_spectral_norm(phase)
         return totals, extras
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -27,8 +28,9 @@ class RunLog:
         self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
 
     def scalars(self, step: int, nimg: int, terms: dict[str, float]) -> None:
-        """One line of log.jsonl, flushed, and TensorBoard's scalars."""
-        self._file.write(json.dumps({"step": step, "nimg": nimg, **terms}) + "\n")
+        """One line of log.jsonl (null for what is not finite), flushed, and TensorBoard's scalars."""
+        line = {name: value if math.isfinite(value) else None for name, value in terms.items()}
+        self._file.write(json.dumps({"step": step, "nimg": nimg, **line}) + "\n")
         self._file.flush()
         for name, value in terms.items():
             self._tensorboard.add_scalar(name, value, step)

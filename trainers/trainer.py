@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from enum import IntEnum
 from itertools import islice
 from pathlib import Path
 
 from tqdm import tqdm
 
+from config.load import dump_config
 from config.schema import Config
 from data.dataset import PairDataset
 from data.loader import Batch, to_device, train_loader
@@ -16,20 +18,34 @@ from data.sampler import StepSampler
 from trainers import checkpoint
 from trainers.distributed import World
 from trainers.engine import Engine
+from trainers.environment import record_environment
+from trainers.guard import MOST_IN_A_ROW
 from trainers.log import RunLog
 from trainers.phases import Terms
-from trainers.samples import Sampler
+from trainers.signals import StopRequest, stop_request
+from trainers.validation import Validation
+
+
+class Ending(IntEnum):
+    """Why training returned; where processes differ, the largest counts."""
+
+    GOING_ON = 0
+    FINISHED = 1
+    OUT_OF_TIME = 2
+    ASKED_TO_STOP = 3
 
 
 class Trainer:
-    """Trains one run, from its newest checkpoint on, bit for bit as if it had never stopped.
+    """Trains one run, from its newest whole checkpoint on, bit for bit as if it had never stopped.
 
     Args:
         config: the run. folder: its folder, result/NAME. world: the processes.
-        resume: continue from the newest checkpoint where there is one.
+
+    Raises:
+        ValueError: the folder holds a run of another config.
     """
 
-    def __init__(self, config: Config, folder: Path, world: World, resume: bool = True) -> None:
+    def __init__(self, config: Config, folder: Path, world: World) -> None:
         self.config, self.folder, self.world = config, folder, world
         self.micro_batch_size, self.num_micro = micro_batches(config, world.size)
         self.dataset = PairDataset(
@@ -41,9 +57,10 @@ class Trainer:
             num_directions=2 if config.rollout.bidirectional else 1,
             seed=config.seed,
         )
+        self._check_folder()
         self.engine = Engine(config, world)
-        if resume:
-            self._resume()
+        self._resume()
+        self.validation = Validation(config, world)
 
     @property
     def total_steps(self) -> int:
@@ -51,27 +68,22 @@ class Trainer:
         settings = self.config.trainer
         return settings.max_steps or -(-settings.epochs * len(self.dataset) // settings.batch_size)
 
-    def train(self) -> None:
-        """Run to the end, or to the time limit; a checkpoint is saved when it stops."""
-        settings, engine = self.config.trainer, self.engine
-        deadline = time.monotonic() + 60 * (settings.max_minutes or float("inf"))
-        log = RunLog(self.folder, engine.step) if self.world.is_main else None
-        sampler = Sampler(self.config, self.world.device) if log else None
-        with self._progress() as progress:
+    def train(self) -> Ending:
+        """Run until the last step, the time limit or a signal; a checkpoint is saved whenever it stops."""
+        deadline = time.monotonic() + 60 * (self.config.trainer.max_minutes or float("inf"))
+        log = self._open_log()
+        ending = Ending.GOING_ON if self.engine.step < self.total_steps else Ending.FINISHED
+        with self._progress() as progress, stop_request() as request:
             for batches in self._batches():
-                terms = engine.train_step(batches, epoch=engine.nimg / len(self.dataset))
+                terms = self.engine.train_step(batches, epoch=self.engine.nimg / len(self.dataset))
                 progress.update()
-                stop = self.world.most(int(time.monotonic() > deadline)) or engine.step == self.total_steps
-                if stop or engine.step % settings.log_every == 0:
-                    self._log(log, progress, terms)
-                if log and sampler and (stop or engine.step % settings.sample_every == 0):
-                    log.image(engine.step, "steps", sampler.picture(engine.generator_ema, engine.autocast()))
-                if stop or engine.step % settings.checkpoint_every == 0:
-                    self.save()
-                if stop:
+                ending = self._ending(deadline, request)
+                self._after_step(log, progress, terms, stopping=ending is not Ending.GOING_ON)
+                if ending is not Ending.GOING_ON:
                     break
         if log:
             log.close()
+        return ending
 
     def save(self) -> None:
         """Write a checkpoint (the main process); every process returns when it is there."""
@@ -80,13 +92,70 @@ class Trainer:
             checkpoint.save_checkpoint(self.folder / "checkpoints", self.engine.state(), keep)
         self.world.barrier()
 
+    def _after_step(self, log: RunLog | None, progress: tqdm, terms: Terms, stopping: bool) -> None:
+        """What a step is followed by where it is due: log line, pictures, validation, checkpoint."""
+        settings, step = self.config.trainer, self.engine.step
+        values: dict[str, float] = {}
+        if stopping or step % settings.log_every == 0:
+            values = self.world.mean(terms)
+            names = ("gan", "step_nll", "d_real", "d_fake")
+            progress.set_postfix({name: f"{values[name]:.3f}" for name in names if name in values})
+        if settings.eval_every and step % settings.eval_every == 0:
+            values |= self._validate()
+        if log and values:
+            log.scalars(step, self.engine.nimg, values)
+        if stopping or step % settings.sample_every == 0:
+            picture = self.validation.picture(self.engine)
+            if log:
+                log.image(step, "steps", picture)
+        if stopping or step % settings.checkpoint_every == 0:
+            self.save()
+        if step % MOST_IN_A_ROW == 0:
+            self.engine.guard.check()
+
+    def _validate(self) -> dict[str, float]:
+        """Scores of the EMA generator; the best so far is kept as `best.pt`."""
+        scores, metric = self.validation.scores(self.engine), self.config.trainer.best_metric
+        value, folder = scores[f"eval_{metric}"], self.folder / "checkpoints"
+        best = checkpoint.best_value(folder)
+        is_better = best is None or (value < best if metric == "l1" else value > best)
+        if self.world.is_main and is_better:
+            checkpoint.save_best(folder, self.engine.state(), value)
+        self.world.barrier()
+        return scores
+
+    def _ending(self, deadline: float, request: StopRequest) -> Ending:
+        """The same answer on every process."""
+        mine = Ending.OUT_OF_TIME if time.monotonic() > deadline else Ending.GOING_ON
+        if self.engine.step == self.total_steps:
+            mine = Ending.FINISHED
+        return Ending(self.world.most(Ending.ASKED_TO_STOP if request.received else mine))
+
+    def _check_folder(self) -> None:
+        path = self.folder / "config.yaml"
+        if path.exists():
+            checkpoint.check_config(path, path.read_text(), self.config)
+
     def _resume(self) -> None:
-        path = checkpoint.find_checkpoint(self.folder / "checkpoints")
-        if path is None:
+        """The main process chooses the checkpoint, so that all continue from the same one."""
+        folder = self.folder / "checkpoints"
+        chosen = checkpoint.newest_whole(folder, set_aside=True) if self.world.is_main else None
+        step = self.world.most(-1 if chosen is None else chosen)
+        if step < 0:
             return
+        path = checkpoint.find_checkpoint(folder, step)
+        assert path is not None, "a chosen checkpoint exists"
         state = checkpoint.load_checkpoint(path, self.world.device)
         checkpoint.check_config(path, state["config"], self.config)
         self.engine.load_state(state)
+
+    def _open_log(self) -> RunLog | None:
+        if not self.world.is_main:
+            return None
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "config.yaml").write_text(dump_config(self.config))
+        record_environment(self.folder, self.world, self.engine.step)
+        return RunLog(self.folder, self.engine.step)
 
     def _batches(self) -> Iterator[list[Batch]]:
         """The micro-batches of each step that is left, on the device."""
@@ -110,14 +179,6 @@ class Trainer:
         return tqdm(
             total=self.total_steps, initial=self.engine.step, unit="step", desc=self.folder.name, disable=silent
         )
-
-    def _log(self, log: RunLog | None, progress: tqdm, terms: Terms) -> None:
-        values = self.world.mean(terms)
-        if log:
-            log.scalars(self.engine.step, self.engine.nimg, values)
-            names = ("gan", "step_nll", "d_real", "d_fake")
-            shown: dict[str, object] = {name: f"{values[name]:.3f}" for name in names if name in values}
-            progress.set_postfix(shown)
 
 
 def micro_batches(config: Config, world_size: int) -> tuple[int, int]:

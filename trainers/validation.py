@@ -1,0 +1,106 @@
+"""Scores of the EMA generator on a fixed few test pairs while it trains, and how well steps are told apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from config.schema import Config
+from data.dataset import PairDataset
+from data.loader import Batch, test_loader, to_device
+from metrics.paired import SsimWindow, fit_window, l1, psnr, ssim
+from models.build import build_schedule
+from models.rollout import Pair, generate
+from trainers.distributed import World
+from trainers.engine import Engine
+from trainers.strips import pose_picture, stack, strip, to_uint8
+
+NUM_STRIPS = 4
+SSIM_WINDOW = SsimWindow(size=51)  # the default protocol's, see docs/evaluation.md
+
+
+class Validation:
+    """Draws test pairs spread over the whole list, each process its share."""
+
+    def __init__(self, config: Config, world: World) -> None:
+        self.world = world
+        self.dataset = PairDataset(config.data.root, "test", config.data.image_size, config.data.pose, seed=config.seed)
+        self.schedule = build_schedule(config.schedule, config.data.image_size).to(world.device)
+        self.degrade_source, self.batch_size = config.rollout.degrade_source, config.trainer.max_batch_per_process
+        self.num_pairs = min(config.trainer.eval_pairs, len(self.dataset))
+
+    def picture(self, engine: Engine) -> np.ndarray:
+        """Step strips of a few pairs, (H, W, 3) uint8: source, pose, the image of every step, target.
+
+        Every process draws them, since they would wait for each other anyway.
+        """
+        indices = spread(len(self.dataset), min(NUM_STRIPS, len(self.dataset)))
+        (batch,) = test_loader(self.dataset, len(indices), num_workers=0, indices=indices)
+        batch = to_device(batch, self.world.device)
+        steps = self._draw(engine, batch)
+        columns = [to_uint8(images) for images in (batch["source_image"], *steps, batch["target_image"])]
+        rows = []
+        for index, pose in enumerate(batch["target_pose"]):
+            source, *others = (column[index] for column in columns)
+            rows.append(strip([source, pose_picture(pose), *others]))
+        return stack(rows)
+
+    def scores(self, engine: Engine) -> dict[str, float]:
+        """Means over the pairs of all processes: SSIM, PSNR and L1 of each step, accuracy of the step labels.
+
+        Names are `eval_ssim_step_03` ..., `eval_ssim` ... of the last step, `eval_step_accuracy_real` and `_fake`.
+        """
+        indices = spread(len(self.dataset), self.num_pairs)
+        rank, size = self.world.rank, self.world.size
+        totals = {name: torch.zeros((), dtype=torch.float64) for name in self._names()}
+        for batch in test_loader(self.dataset, self.batch_size, 0, rank, size, indices):
+            for name, value in self._score(engine, to_device(batch, self.world.device)).items():
+                totals[name] += value
+        means = self.world.mean(totals)
+        return {f"eval_{name}": value * size / self.num_pairs for name, value in means.items()}
+
+    def _names(self) -> list[str]:
+        """What is scored: the same on every process, also on one without a pair."""
+        metrics = ("ssim", "psnr", "l1")
+        by_step = [f"{metric}_step_{step:02d}" for metric in metrics for step in range(self.schedule.num_steps)]
+        labels = ["step_accuracy_real", "step_accuracy_fake"] if self.schedule.num_steps > 1 else []
+        return [*metrics, *by_step, *labels]
+
+    def _draw(self, engine: Engine, batch: Batch) -> list[Tensor]:
+        pair = Pair(batch["source_image"], batch["source_pose"], batch["target_pose"])
+        with engine.autocast():
+            noise = batch["noise"][:, 0]
+            return list(generate(engine.generator_ema, self.schedule, pair, noise, self.degrade_source))
+
+    def _score(self, engine: Engine, batch: Batch) -> dict[str, float]:
+        """Sums over a batch."""
+        sums: dict[str, float] = {}
+        for step, images in enumerate(self._draw(engine, batch)):
+            target = self.schedule.degrade(batch["target_image"], step + 1)
+            if self.schedule.num_steps > 1:
+                for kind, shown in (("real", target), ("fake", images)):
+                    share = right_steps(engine.discriminator, shown, step) / self.schedule.num_steps
+                    sums[f"step_accuracy_{kind}"] = sums.get(f"step_accuracy_{kind}", 0) + share
+            scores = [paired_scores(*pair) for pair in zip(to_uint8(images), to_uint8(target), strict=True)]
+            for metric in scores[0]:
+                sums[f"{metric}_step_{step:02d}"] = sums[metric] = sum(score[metric] for score in scores)
+        return sums
+
+
+def spread(length: int, count: int) -> list[int]:
+    """`count` indices spread evenly over 0..length-1."""
+    return np.linspace(0, length - 1, count).astype(int).tolist()
+
+
+def paired_scores(image: np.ndarray, target: np.ndarray) -> dict[str, float]:
+    """SSIM, PSNR and L1 of one (H, W, 3) uint8 image; PSNR of an exact copy counts as 100 dB."""
+    window = fit_window(SSIM_WINDOW, image.shape[:2])
+    return {"ssim": ssim(image, target, window), "psnr": min(psnr(image, target), 100.0), "l1": l1(image, target)}
+
+
+@torch.no_grad()
+def right_steps(discriminator: nn.Module, images: Tensor, step: int) -> int:
+    """How many of the images the discriminator gives their true step label."""
+    log_probs = discriminator(images).step_log_probs
+    return int((log_probs.argmax(dim=1) == step).sum())
