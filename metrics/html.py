@@ -21,6 +21,7 @@ Values = Sequence[float | None]
 PALETTE = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#0891b2", "#65a30d", "#6b7280")
 PLOT_WIDTH, PLOT_HEIGHT = 460, 250
 MARGIN_LEFT, MARGIN_RIGHT, MARGIN_TOP, MARGIN_BOTTOM = 62, 14, 14, 44
+TINY = 1e-4  # below this numbers are written with a power of ten
 BAR_HEIGHT, BAR_LABEL_WIDTH, BAR_VALUE_WIDTH = 24, 150, 60
 
 STYLE = """
@@ -132,7 +133,9 @@ def number(value: float | None, digits: int = 4) -> str:
     """A number with so many significant digits, a dash for None."""
     if value is None or not math.isfinite(value):
         return "–"
-    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}" if value else "0"
+    if abs(value) < TINY:
+        return f"{value:.{digits - 1}g}"
+    return f"{value:.{max(0, digits - 1 - math.floor(math.log10(abs(value))))}f}"
 
 
 def line_plot(

@@ -108,6 +108,7 @@ def test_plots_stand_values_that_are_flat_single_or_missing():
 
 
 def test_numbers_have_four_significant_digits():
-    assert [html.number(x) for x in (0.71234, 26.6514, 0.003725, 0.0, None, -9.2941)] == [
-        "0.7123", "26.65", "0.003725", "0", "–", "-9.294",
+    values = (0.71234, 26.6514, 0.003725, 0.0, None, -9.2941, 1.0541e-14, 48674.0)
+    assert [html.number(value) for value in values] == [
+        "0.7123", "26.65", "0.003725", "0", "–", "-9.294", "1.05e-14", "48674",
     ]  # fmt: skip

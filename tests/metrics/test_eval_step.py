@@ -55,6 +55,8 @@ def test_a_run_is_scored_step_by_step_with_the_baseline(evaluation, eval_step, t
     rows = list(csv.DictReader((tmp_path / "report" / "per_image.csv").open()))
     assert len(rows) == 12 * 4 and {row["track"] for row in rows} == {"step_00", "step_01", "step_02", "copy_source"}
     check_missing(report["missing"], out)
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert "worst SSIM" in page and not re.search(r'(?:src|href)="(?!data:)|url\(|@import|<script', page)
 
 
 def check_missing(missing, out):

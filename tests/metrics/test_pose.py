@@ -1,8 +1,13 @@
-"""PCKh, worked out by hand."""
+"""PCKh, worked out by hand, and the scores of faces."""
 
 import numpy as np
+import torch
 
+from losses.face import face_crop
+from metrics.paired import SsimWindow, ssim
 from metrics.pose import openpose_from_coco, pckh
+from metrics.protocols import PROTOCOLS
+from metrics.scorer import Scorer
 
 
 def person() -> np.ndarray:
@@ -35,3 +40,28 @@ def test_coco_keypoints_find_their_place():
     joints = openpose_from_coco(coco)
     # nose, neck, right shoulder, right wrist, left hip, right eye, left ear
     assert joints[[0, 1, 2, 4, 11, 14, 17], 0].tolist() == [0, 5.5, 6, 10, 11, 2, 3]
+
+
+def test_a_detector_scores_the_images_whose_joints_are_known():
+    coco = torch.zeros(17, 2)
+    coco[0], coco[5], coco[6] = torch.tensor([50.0, 20]), torch.tensor([60.0, 40]), torch.tensor([40.0, 40])
+    scorer = Scorer(PROTOCOLS["nted"], torch.device("cpu"))
+    scorer.detector = lambda images: [coco, None, coco]
+    blank = [np.zeros((8, 8, 3), np.uint8)] * 3
+    assert scorer.pose_scores(blank, [person(), person(), None]) == [1, 0, None]
+
+
+def test_faces_are_scored_where_both_eyes_are_found():
+    random = np.random.default_rng(0)
+    truths = list(random.integers(0, 256, (3, 128, 88, 3), dtype=np.uint8))
+    fakes = [truths[0], truths[1].copy(), truths[2]]
+    fakes[1][:40] = 0
+    boxes = np.array([[40, 20, 50, 20], [40, 20, 50, 20], [-1, -1, -1, -1]])
+    scorer = Scorer(PROTOCOLS["nted"], torch.device("cpu"), face_crop=face_crop)
+    scores = [row["face_ssim"] for row in scorer.face_scores(fakes, truths, boxes)]
+    crops = [
+        face_crop(torch.from_numpy(image).permute(2, 0, 1)[None].float(), torch.from_numpy(boxes[1:2]))[0]
+        for image in (fakes[1], truths[1])
+    ]
+    expected = ssim(*(crop.permute(1, 2, 0).double().numpy() / 255 for crop in crops), SsimWindow(7))
+    assert np.allclose(scores[:2], [1, expected]) and scores[2] is None
