@@ -145,7 +145,7 @@ def task_from_folders(arguments: argparse.Namespace) -> Task:
     matches = folders.match_folders(arguments.generated, arguments.ground_truth)
     sources = folders.find_sources(matches.pairs, arguments.ground_truth)
     pairs = [
-        Pair(name, image_file(truth), image_file(sources[name]) if name in sources else None)
+        Pair(name, image_file(truth, str(truth)), image_file(sources[name]) if name in sources else None)
         for name, (_, truth) in sorted(matches.pairs.items())
     ]
     first = image_file(matches.pairs[pairs[0].name][0]).read()

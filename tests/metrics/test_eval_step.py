@@ -102,6 +102,7 @@ def test_folders_need_no_config_and_find_the_numbers_of_the_run(evaluation, eval
     assert eval_step(*arguments[:2], "--output", tmp_path / "run", *evaluation.options)[0] == 0
     plain, steps, own = (load(tmp_path / name) for name in ("plain", "steps", "run"))
     assert plain["steps"][0]["ssim"] == steps["steps"][2]["ssim"] == own["steps"][2]["ssim"]
+    assert plain["reals"]["count"] == 12  # every view of every person, though their files share four names
     assert plain["copy_source"]["l1"] == own["copy_source"]["l1"]
     assert any("step folders are left out" in text for text in plain["decisions"])
     assert [step["psnr"] for step in steps["steps"]] == [step["psnr"] for step in own["steps"]]
