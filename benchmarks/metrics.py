@@ -4,8 +4,8 @@
 
 Plain SSIM sums every window on its own (a two-dimensional convolution without structure); scikit-image filters along
 each axis. Ours is checked to equal both. `files` is the whole way of pairs of PNG files, reading included, to SSIM
-(window 51), SSIM (sigma 1.5), PSNR, L1 and MAE, on as many threads as this machine has cores, in wall and in processor time; `frechet_seconds` is
-the time of one Frechet distance of 2048 features. One JSON object is printed.
+(window 51), SSIM (sigma 1.5), PSNR, L1 and MAE, on as many threads as this machine has cores, in wall and in
+processor time; `frechet_seconds` is the time of one Frechet distance of 2048 features. One JSON object is printed.
 """
 
 from __future__ import annotations
