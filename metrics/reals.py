@@ -55,12 +55,18 @@ def real_statistics(
         cache: a folder; what is computed is added to it.
     """
     paths = [cache / f"{_key(content, degrade, scorer, size)}.npz" for degrade in degrades]
-    unknown = {path: degrade for path, degrade in zip(paths, degrades, strict=True) if _read(path) is None}
-    if any(parallel.gather(bool(unknown))):
-        computed = _compute(images, list(unknown.values()), scorer, size)
-        for path, statistics in zip(unknown, computed, strict=True):
-            _write(path, statistics)
+    unknown = dict.fromkeys(index for part in parallel.gather(_unknown(paths)) for index in part)
+    if unknown:  # the same on every process, even where each has a cache of its own
+        computed = _compute(images, [degrades[index] for index in unknown], scorer, size)
+        for index, statistics in zip(unknown, computed, strict=True):
+            _write(paths[index], statistics)
     return [entry for entry in map(_read, paths) if entry is not None]
+
+
+def _unknown(paths: Sequence[Path]) -> list[int]:
+    """Positions of entries that are not there, each file once."""
+    first = {path: index for index, path in reversed(list(enumerate(paths)))}
+    return sorted(index for path, index in first.items() if _read(path) is None)
 
 
 def _compute(

@@ -1,6 +1,7 @@
 """Tracks, statistics of reals and their cache, with a small network in Inception's place."""
 
 import multiprocessing
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from metrics.scorer import Scorer, degrade_fingerprint, degrade_pixels, to_tenso
 from models.build import build_schedule
 
 SIZE = (64, 48)
+CPU = torch.device("cpu")
 PROTOCOL = PROTOCOLS["nted"].model_copy(update={"batch_size": 4, "kid_subsets": 5})
 
 
@@ -33,7 +35,7 @@ class FewColours(nn.Module):
 @pytest.fixture
 def scorer(monkeypatch):
     monkeypatch.setattr(reals_module, "weights_hash", lambda name: "weights")
-    return Scorer(PROTOCOL, torch.device("cpu"), features=FewColours())
+    return Scorer(PROTOCOL, CPU, features=FewColours())
 
 
 @pytest.fixture(scope="module")
@@ -144,10 +146,15 @@ def known(means):
 def shared_scores(rank: int, folder: Path, truths, fakes) -> None:
     torch.set_num_threads(1)
     reals_module.weights_hash = lambda name: "weights"
-    distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    scorer = Scorer(PROTOCOL, torch.device("cpu"), features=FewColours())
-    (scores,) = score_tracks(pairs_of(truths), [Track("final", files(fakes))], scorer, SIZE)
     reals = list(files(truths).values())
+    if rank:  # one process has its cache already, the other has none
+        alone = Scorer(PROTOCOL, CPU, features=FewColours())
+        real_statistics(reals, set_hash(reals), [None], alone, SIZE, folder / "cache 1")
+    distributed.init_process_group(
+        "gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2, timeout=timedelta(seconds=60)
+    )
+    scorer = Scorer(PROTOCOL, CPU, features=FewColours())
+    (scores,) = score_tracks(pairs_of(truths), [Track("final", files(fakes))], scorer, SIZE)
     content = set_hash(reals)
     (statistics,) = real_statistics(reals, content, [None], scorer, SIZE, folder / f"cache {rank}")
     torch.save((scores.rows, summarise(scores, statistics, scorer), content), folder / f"{rank}.pt")
@@ -165,6 +172,7 @@ def test_two_processes_find_what_one_finds(truths, fakes, scorer, tmp_path):
         worker.start()
     for worker in workers:
         worker.join(60)
+        worker.kill()
     for rank in range(2):
         rows, means, content = torch.load(tmp_path / f"{rank}.pt", weights_only=False)
         assert rows == scores.rows and content == set_hash(reals)
