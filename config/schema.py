@@ -131,7 +131,7 @@ GANMode = Literal["non_saturating", "least_squares", "hinge", "wasserstein"]
 
 
 class Objective(Section):
-    """What both objectives share; weights multiply the terms of SPEC section 7."""
+    """What both objectives share; weights multiply the terms of docs/method.md, 7."""
 
     gan_mode: GANMode = Field("non_saturating", description="adversarial loss")
     gan: Weight = Field(1.5, description="weight of the generator's adversarial loss")

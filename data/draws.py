@@ -9,7 +9,7 @@ from dataclasses import dataclass
 class Draw:
     """One sample: line `index` of the pairs file, in pass `epoch` over it.
 
-    `is_first` marks the first sample of a global batch, whose rollout window starts at step 0 (SPEC 3).
+    `is_first` marks the first sample of a global batch, whose rollout window starts at step 0 (docs/method.md, 3).
     """
 
     epoch: int

@@ -74,7 +74,7 @@ def has_torso(joints: np.ndarray) -> bool:
 
 
 def output_name(source: str, target: str) -> str:
-    """File name of the image generated from `source` in the pose of `target`, as published (SPEC 8)."""
+    """File name of the image generated from `source` in the pose of `target`, as published (docs/method.md, 8)."""
     return f"{_flat_name(source)}_2_{_flat_name(target)}_vis.png"
 
 
