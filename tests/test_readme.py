@@ -1,0 +1,169 @@
+"""The README's commands: every one names things that exist, and those marked `<!-- run -->` are run at tiny size."""
+
+from __future__ import annotations
+
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.load import load_config
+from metrics import networks
+from tests import tiny
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+BLOCK = re.compile(r"(<!-- run -->\n)?```bash\n(.*?)```", re.DOTALL)
+ENTRY_POINTS = ("train.py", "inference.py", "eval_step.py", "demo.py")
+
+
+def commands(run_only: bool = False) -> list[list[str]]:
+    """The words of each command in the fenced bash blocks."""
+    blocks = [text for marked, text in BLOCK.findall(README) if marked or not run_only]
+    lines = [shlex.split(line, comments=True) for text in blocks for line in text.splitlines()]
+    return [words for words in lines if words]
+
+
+def python_words(words: list[str]) -> list[str] | None:
+    """`train.py ...` or `-m scripts.x ...` of a python or torchrun command; None for others."""
+    if words[0] == "torchrun":
+        return [word for word in words[1:] if not word.startswith("--nproc_per_node")]
+    return words[1:] if words[0] == "python" else None
+
+
+def option(words: list[str], name: str) -> str | None:
+    return words[words.index(name) + 1] if name in words else None
+
+
+def own_overrides(words: list[str]) -> list[str]:
+    return [word for word in words if re.fullmatch(r"[a-z_0-9.]+=.*", word)]
+
+
+def smaller(words: list[str]) -> list[str]:
+    """Tiny overrides for a shipped configuration, of all that the command does not set itself."""
+    config = Path(option(words, "--config") or "")
+    if config.parent.name != "config":
+        return []
+    own = {override.split("=")[0] for override in own_overrides(words)}
+    wanted = tiny.overrides("dptn" if "dptn" in config.name else "nted", "dataset/synthetic")
+    return [override for override in wanted if override.split("=")[0] not in own]
+
+
+def test_every_flag_that_the_readme_names_exists(python, capsys):
+    used: dict[tuple[str, ...], set[str]] = {}
+    for words in filter(None, map(python_words, commands())):
+        if words[0] in ENTRY_POINTS or words[0] == "-m":
+            entry = tuple(words[:2]) if words[0] == "-m" else (words[0],)
+            used.setdefault(entry, set()).update(word for word in words if word.startswith("--"))
+    assert {("train.py",), ("inference.py",), ("eval_step.py",)} <= used.keys()
+    for entry, flags in used.items():
+        assert python([*entry, "--help"]) == 0
+        known = set(re.findall(r"--\w+", capsys.readouterr().out))
+        assert flags <= known, f"{' '.join(entry)} has no {', '.join(sorted(flags - known))}"
+
+
+def test_every_configuration_and_override_that_the_readme_names_is_valid():
+    for words in commands():
+        config = option(words, "--config")
+        if config and config.startswith("config/"):
+            load_config(ROOT / config, own_overrides(words))
+    listed = set(re.findall(r"`((?:nted|dptn|demo)_\w+)`", README)) - {"demo_nted/config.yaml"}
+    missing = {name for name in listed if not (ROOT / "config" / f"{name}.yaml").is_file()}
+    assert not missing
+    shipped = {path.stem for path in (ROOT / "config").glob("*.yaml")} - {"base"}
+    assert shipped <= listed, f"the table of configurations lacks {shipped - listed}"
+
+
+def test_every_make_target_and_requirements_file_that_the_readme_names_exists():
+    makefile = (ROOT / "Makefile").read_text()
+    for target in re.findall(r"\bmake ([a-z][a-z-]*)\n", README):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+    for name in re.findall(r"requirements[\w-]*\.txt", README):
+        assert (ROOT / name).is_file(), name
+
+
+def anchors(path: Path) -> set[str]:
+    """Anchors of a page's headings, as they are formed on the web."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", ["README.md", "dataset/README.md", "docs/method.md", "docs/architecture.md"])
+def test_every_link_leads_somewhere(page):
+    for target in re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text()):
+        if target.startswith("http"):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (ROOT / page).parent / name if name else ROOT / page
+        assert path.exists(), f"{page}: {target}"
+        assert not anchor or anchor in anchors(path), f"{page}: {target}"
+
+
+def test_every_file_in_the_table_of_the_architecture_page_exists():
+    folder = ""
+    for row in re.findall(r"^\| (.*) \|$", (ROOT / "docs/architecture.md").read_text(), re.MULTILINE):
+        cells = [cell.strip() for cell in row.split(" | ")]
+        if len(cells) == 3:
+            folder = cells[0].strip("`") or folder
+            for name in re.findall(r"`(\w+\.py|\w+/)`", cells[1]):
+                assert (ROOT / folder / name).exists(), f"{folder}{name}"
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that looks like a checkout, with synthetic people and the two runs of the demo at tiny size."""
+    folder = tmp_path_factory.mktemp("clone")
+    for path in ROOT.iterdir():
+        if path.name not in ("dataset", "result") and not path.name.startswith("."):
+            (folder / path.name).symlink_to(path)
+    data = ("--out", "dataset/synthetic")
+    size = [str(2 * side) for side in tiny.SIZE]
+    make_people = ["-m", "scripts.make_synthetic", *data, "--people", "8", "--views", "3", "--workers", "1", "--size"]
+    stores = ["-m", "scripts.prepare_data", *data, "--root", "dataset/synthetic", "--n_worker", "1", "--sizes"]
+    for command in ([*make_people, *size], [*stores, f"{tiny.SIZE[0]}-{tiny.SIZE[1]}"]):
+        subprocess.run([sys.executable, *command], cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def python(clone, monkeypatch):
+    """Runs `train.py ...` or `-m module ...` in the clone, as `python` does but in this process."""
+    monkeypatch.chdir(clone)
+    monkeypatch.setenv("TORCH_HOME", str(clone / "torch"))
+    monkeypatch.setattr(networks, "_copy", refuse)
+
+    def call(words: list[str]) -> object:
+        is_module = words[0] == "-m"
+        monkeypatch.setattr(sys, "argv", words[1:] if is_module else words)
+        with pytest.raises(SystemExit) as ended:
+            if is_module:
+                runpy.run_module(words[1], run_name="__main__")
+            else:
+                runpy.run_path(words[0], run_name="__main__")
+        return ended.value.code
+
+    return call
+
+
+def refuse(url: str, file: object) -> str:
+    """A machine without a network."""
+    raise OSError("no network in this test")
+
+
+def test_the_marked_commands_run(python, clone):
+    for system in ("nted", "dptn"):
+        name = f"demo_{system}"
+        shipped = ["train.py", "--config", f"config/{name}.yaml", "--name", name]
+        assert python([*shipped, *smaller(shipped)]) == 0
+    for words in filter(None, map(python_words, commands(run_only=True))):
+        assert python([*words, *smaller(words)]) == 0, " ".join(words)
+    for name in ("nted_256", "dptn_256", "nted_quantize", "dptn_resize"):
+        assert (clone / "result" / name / "checkpoints" / "step_00000002.pt").is_file()
+    for name in ("demo_nted", "nted_256", "dptn_256"):
+        assert (clone / "result" / name / "report.json").is_file()
+    assert (clone / "result" / "mix.png").is_file()
+    assert list((clone / "result" / "demo_nted" / "images" / "strips").iterdir())
