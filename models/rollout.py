@@ -66,7 +66,8 @@ def generate(
         pair: one, or one a step; the start canvas comes from the first one's source.
         noise: (B, 3, H, W) standard normal, what makes one result differ from another of the same pair.
     """
-    first_step = torch.zeros(len(noise), dtype=torch.long, device=noise.device)
+    # not len(): an exported program must take any batch size
+    first_step = torch.zeros(noise.shape[0], dtype=torch.long, device=noise.device)
     with torch.no_grad():
         canvas = schedule.start_canvas(pair_at(pair, 0).source_image, noise)
     steps = rollout(generator, schedule, pair, canvas, first_step, schedule.num_steps, degrade_source)

@@ -26,7 +26,7 @@ class Schedule(nn.Module):
         if isinstance(level, int):
             if not 0 <= level <= self.num_steps:
                 raise ValueError(f"level {level} is outside 0..{self.num_steps}")
-            return torch.full((len(image),), level, device=image.device)
+            return torch.full((image.shape[0],), level, device=image.device)
         return level.to(image.device)
 
 
