@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 # a 100-megapixel photograph; a bomb of a few kilobytes can claim far more
 MAX_PIXELS = 100_000_000
+# no others: some of Pillow's formats start programs or hold code
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "PPM")
+# what Pillow raises for damaged files of these
+_DECODER_ERRORS = (
+    OSError, SyntaxError, EOFError, ValueError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError,
+    RuntimeError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
 
 
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
@@ -25,14 +34,14 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> Image.Image:
         raise ValueError(f"image {path} is empty (0 bytes); copy it anew")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path) as image:
-                if image.width * image.height > max_pixels:
-                    raise ValueError(f"image {path} claims {image.size}, over {max_pixels} pixels; shrink it")
-                image.load()
-                return _to_rgb(ImageOps.exif_transpose(image))
-    except (UnidentifiedImageError, OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=_FORMATS) as image:
+                if image.width * image.height <= max_pixels:
+                    return _to_rgb(ImageOps.exif_transpose(image))
+                size = f"{image.width}x{image.height}"
+    except _DECODER_ERRORS as error:
         raise ValueError(f"image {path} is damaged or no image ({' '.join(str(error).split())})") from None
+    raise ValueError(f"image {path} claims {size} pixels, over {max_pixels} in all; shrink it")
 
 
 def _to_rgb(image: Image.Image) -> Image.Image:

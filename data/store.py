@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import struct
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
@@ -22,6 +23,7 @@ import numpy as np
 from data.openpose import NUM_JOINTS, Frame
 
 _PREPARE = "run python -m scripts.prepare_data --root FOLDER --out FOLDER"
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _META, _LENGTH = b"meta", b"length"
 # LMDB refuses a second environment on one path in a process, and a read-only one is safe to share and to fork.
 _OPEN: WeakValueDictionary[str, lmdb.Environment] = WeakValueDictionary()
@@ -73,14 +75,15 @@ class ImageStore:
         value = self.read_bytes(key)
         if self.meta and self.meta.format == "raw":
             return self._read_raw(key, value)
-        image = cv2.imdecode(np.frombuffer(value, np.uint8), cv2.IMREAD_COLOR_RGB) if len(value) else None
-        if image is None:
-            raise ValueError(f"image {key} in store {self.path} is damaged; {_PREPARE} to build it anew")
-        if self.size and image.shape[:2] != self.size:
+        size = _png_size(value)
+        if size and self.size and size != self.size:
             raise ValueError(
-                f"image {key} in store {self.path} is {_text(image.shape[:2])}, expected {_text(self.size)}; "
+                f"image {key} in store {self.path} is {_text(size)}, expected {_text(self.size)}; "
                 f"{_PREPARE} --sizes {self.size[0]}-{self.size[1]}"
             )
+        image = _decode(value) if size else None
+        if image is None:
+            raise ValueError(f"image {key} in store {self.path} is damaged; {_PREPARE} to build it anew")
         return image
 
     def read_bytes(self, key: str) -> bytes:
@@ -212,6 +215,21 @@ def encode_keypoints(keypoints: np.ndarray) -> bytes:
 def keypoints_key(key: str) -> str:
     """Where a store holds the keypoints of image `key`."""
     return str(PurePosixPath(key).with_suffix(".txt"))
+
+
+def _png_size(value: bytes) -> tuple[int, int] | None:
+    """(H, W) that a PNG claims in its header; None if it has none. Known before a bomb is decoded."""
+    if len(value) < 24 or value[:8] != _PNG_SIGNATURE or value[12:16] != b"IHDR":
+        return None
+    width, height = struct.unpack(">II", value[16:24])
+    return height, width
+
+
+def _decode(value: bytes) -> np.ndarray | None:
+    try:
+        return cv2.imdecode(np.frombuffer(value, np.uint8), cv2.IMREAD_COLOR_RGB)
+    except cv2.error:
+        return None
 
 
 def _open(path: Path) -> lmdb.Environment:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from data.images import read_image
@@ -109,6 +112,28 @@ def test_exif_rotation_is_applied(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # shown turned a quarter clockwise
     assert save(tmp_path / "a.jpg", Image.new("RGB", (20, 10)), exif=exif).shape == (20, 10, 3)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    suffix=st.sampled_from(["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"]),
+    changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=8),
+    keep=st.floats(0.05, 1),
+)
+def test_damaged_bytes_give_an_image_or_one_error(
+    tmp_path: Path, suffix: str, changes: list[tuple[int, int]], keep: float
+) -> None:
+    file = io.BytesIO()
+    Image.fromarray(np.arange(20 * 30 * 3, dtype=np.uint8).reshape(20, 30, 3)).save(file, suffix)
+    raw = bytearray(file.getvalue())
+    for place, value in changes:
+        raw[place % len(raw)] = value
+    path = tmp_path / "fuzz.img"
+    path.write_bytes(raw[: int(len(raw) * keep) + 1])
+    try:
+        assert read_image(path, max_pixels=100_000).mode == "RGB"
+    except ValueError as error:
+        assert "fuzz.img" in str(error) and "\n" not in str(error)
 
 
 def test_bombs_and_broken_files_are_errors(tmp_path: Path) -> None:

@@ -124,3 +124,13 @@ def test_a_store_cut_short_is_an_error_and_no_crash(tmp_path: Path, keep: int) -
     data.write_bytes(data.read_bytes()[:keep])
     with pytest.raises(ValueError, match=r"cut short|damaged"):
         ImageStore(path).read("7.png")
+
+
+def test_a_bomb_in_a_store_is_refused_by_its_header(tmp_path: Path) -> None:
+    bomb = bytearray(png(picture(0)))
+    bomb[16:24] = (60_000).to_bytes(4) * 2
+    path = published_store(tmp_path / "s", {"bomb.png": bytes(bomb)})
+    with pytest.raises(ValueError, match=r"bomb\.png .* is 60000x60000 .*expected 16x12"):
+        ImageStore(path, (16, 12)).read("bomb.png")
+    with pytest.raises(ValueError, match=r"bomb\.png .* is damaged"):
+        ImageStore(path).read("bomb.png")
