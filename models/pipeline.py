@@ -11,6 +11,7 @@ image = model.generate(Image.open("person.jpg"), pose)
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal
 
@@ -228,11 +229,17 @@ class StepPose:
         steps = generate(generator or self._network, self.schedule, pair, noise, self.config.rollout.degrade_source)
         while True:
             # autocast must not stay on between the steps, while the caller is at work
-            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.dtype is torch.bfloat16):
+            with self._autocast():
                 image = next(steps, None)
             if image is None:
                 return
             yield image
+
+    def _autocast(self) -> AbstractContextManager:
+        """Nothing at all for fp32: torch.export cannot trace an autocast that is switched off."""
+        if self.dtype is torch.bfloat16:
+            return torch.autocast(self.device.type, torch.bfloat16)
+        return nullcontext()
 
 
 def _read(path: Path, which: int | None) -> tuple[Path, dict[str, Tensor], str, int]:

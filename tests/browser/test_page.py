@@ -103,7 +103,7 @@ def _answers(address: str) -> bool:
     return True
 
 
-def _wait(ready: Callable[[], bool], explain: Callable[[], str], seconds: float = 90) -> None:
+def _wait(ready: Callable[[], bool], explain: Callable[[], str], seconds: float = 150) -> None:
     end = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < end, explain()

@@ -1,0 +1,105 @@
+"""Export a trained generator: weights and config in one folder, or a program that needs none of this project's code.
+
+python -m scripts.export --name N --format safetensors --output_dir exported
+python -m scripts.export --name N --format torch_export --output_dir exported
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from config.cli import run
+from config.load import dump_config
+from models.pipeline import CONFIG_FILE, WEIGHTS_FILE, StepPose
+from models.rollout import Pair
+
+LOG = logging.getLogger(__name__)
+PROGRAM_FILE = "model.pt2"
+TOLERANCE = 1e-4
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--name", required=True, help="name of the run: its folder is CHECKPOINTS_DIR/NAME")
+    parser.add_argument("--checkpoints_dir", default="result", help="folder of all runs (default: result)")
+    parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
+    parser.add_argument("--format", choices=("safetensors", "torch_export"), required=True, help="what to write")
+    parser.add_argument("--output_dir", required=True, help="folder to write")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse()
+    model = StepPose.load(Path(arguments.checkpoints_dir) / arguments.name, which=arguments.which_iter)
+    folder = Path(arguments.output_dir)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CONFIG_FILE).write_text(dump_config(model.config))
+    if arguments.format == "safetensors":
+        file = save_weights(model, folder)
+    else:
+        file, difference = save_program(model, folder)
+        LOG.info("the program's images differ from the model's by at most %.1e", difference)
+    LOG.info("wrote %s (%.1f MB) and %s", file, file.stat().st_size / 1e6, CONFIG_FILE)
+
+
+def save_weights(model: StepPose, folder: Path) -> Path:
+    """Write the EMA generator's weights as safetensors; `StepPose.load(folder)` reads them."""
+    from safetensors.torch import save_file
+
+    path = folder / WEIGHTS_FILE
+    state = {name: value.contiguous() for name, value in model.generator.state_dict().items()}
+    save_file(state, path, metadata={"step": str(model.trained_steps)})
+    return path
+
+
+class AllSteps(nn.Module):
+    """The whole rollout as one function of tensors."""
+
+    def __init__(self, model: StepPose) -> None:
+        super().__init__()
+        self.model = model
+        self.generator, self.schedule = model.generator, model.schedule  # registered, so that they are exported
+
+    def forward(self, source: Tensor, source_pose: Tensor, pose: Tensor, noise: Tensor) -> Tensor:
+        """(B, 3, H, W) in [-1, 1], two (B, P, H, W) in [0, 1] and (B, 3, H, W) normal noise to (S, B, 3, H, W)."""
+        return torch.stack(list(self.model.stream(Pair(source, source_pose, pose), noise)))
+
+
+def save_program(model: StepPose, folder: Path) -> tuple[Path, float]:
+    """Write all S steps as one program for any batch size, read it back and compare it with the model.
+
+    Returns:
+        its file, and the largest difference of an image from the model's.
+
+    Raises:
+        ValueError: the difference exceeds `TOLERANCE`.
+    """
+    everything = AllSteps(model).eval()
+    batch = {0: torch.export.Dim("batch", min=1, max=1024)}
+    with torch.no_grad():
+        program = torch.export.export(everything, _example(model, 2), dynamic_shapes=(batch,) * 4)
+        path = folder / PROGRAM_FILE
+        torch.export.save(program, path)
+        loaded, inputs = torch.export.load(path).module(), _example(model, 3)
+        difference = float((loaded(*inputs) - everything(*inputs)).abs().max())
+    if not difference <= TOLERANCE:
+        raise ValueError(f"the exported program's images differ by {difference:.1e}, over {TOLERANCE}; not usable")
+    return path, difference
+
+
+def _example(model: StepPose, count: int) -> tuple[Tensor, ...]:
+    height, width = model.image_size
+    generator = torch.Generator().manual_seed(count)
+    poses = torch.rand(2, count, model.config.data.pose_channels, height, width, generator=generator)
+    source = torch.rand(count, 3, height, width, generator=generator) * 2 - 1
+    return source, poses[0], poses[1], model.noise(count)
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

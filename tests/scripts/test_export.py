@@ -1,0 +1,74 @@
+"""scripts.export: both formats give the model's own images."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from config.cli import run
+from models.pipeline import StepPose
+from scripts import export
+from tests.runs import NUM_STEPS, save_run, tiny_config
+from tests.tiny import SIZE
+
+
+def run_export(monkeypatch: pytest.MonkeyPatch, runs: Path, system: str, kind: str, output: Path) -> int:
+    command = ["--name", system, "--checkpoints_dir", runs, "--format", kind, "--output_dir", output]
+    monkeypatch.setattr(sys, "argv", ["export", *map(str, command)])
+    return run(export.main)
+
+
+def inputs(model: StepPose, count: int) -> tuple[torch.Tensor, ...]:
+    torch.manual_seed(9)
+    poses = torch.rand(2, count, model.config.data.pose_channels, *SIZE)
+    return torch.rand(count, 3, *SIZE) * 2 - 1, poses[0], poses[1]
+
+
+@pytest.mark.parametrize("system", NUM_STEPS)
+def test_safetensors_load_without_the_checkpoint_and_draw_the_same(system, tmp_path, monkeypatch):
+    save_run(tmp_path / system, tiny_config(system, tmp_path))
+    before = StepPose.load(tmp_path / system)
+    assert run_export(monkeypatch, tmp_path, system, "safetensors", tmp_path / "out") == 0
+    (next((tmp_path / system / "checkpoints").glob("*.pt"))).unlink()
+    after = StepPose.load(tmp_path / "out")
+    source, own, pose = inputs(before, 2)
+    images = [model.generate(source, pose, "all", source_pose=own) for model in (before, after)]
+    assert all(torch.equal(a, b) for left, right in zip(*images, strict=True) for a, b in zip(left, right, strict=True))
+    assert (after.trained_steps, after.config) == (7, before.config)
+
+
+# tracing takes the better part of a minute on a busy core, so one of the two is enough every day
+@pytest.mark.parametrize("system", ["nted", pytest.param("dptn", marks=pytest.mark.slow)])
+def test_the_exported_program_draws_the_same_for_any_batch_size_without_this_projects_code(
+    system, tmp_path, monkeypatch
+):
+    save_run(tmp_path / system, tiny_config(system, tmp_path, num_steps=2))
+    model = StepPose.load(tmp_path / system)
+    assert run_export(monkeypatch, tmp_path, system, "torch_export", tmp_path / "out") == 0
+    cases = [(*inputs(model, count), model.noise(count)) for count in (1, 5)]
+    torch.save(cases, tmp_path / "inputs.pt")
+    code = (
+        "import sys, torch; program = torch.export.load('out/model.pt2').module(); "
+        "torch.save([program(*case) for case in torch.load('inputs.pt')], 'images.pt'); "
+        "assert not {'models', 'config', 'data', 'trainers'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    for (source, own, pose, _), images in zip(cases, torch.load(tmp_path / "images.pt"), strict=True):
+        expected = model.generate(source, pose, "all", source_pose=own)
+        assert images.shape == (model.num_steps, len(source), 3, *SIZE)
+        assert torch.allclose(images, torch.stack([torch.stack(step) for step in expected]), atol=1e-4)
+
+
+def test_a_truncated_export_and_a_missing_run_are_one_line(tmp_path, monkeypatch, capsys):
+    save_run(tmp_path / "nted", tiny_config("nted", tmp_path))
+    assert run_export(monkeypatch, tmp_path, "nted", "safetensors", tmp_path / "out") == 0
+    file = tmp_path / "out" / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(ValueError, match="damaged or cut short"):
+        StepPose.load(tmp_path / "out")
+    assert run_export(monkeypatch, tmp_path, "none", "safetensors", tmp_path / "out") == 2
+    assert "no checkpoint in" in capsys.readouterr().err
