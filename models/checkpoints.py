@@ -62,7 +62,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
     except FileNotFoundError:
         raise ValueError(f"checkpoint {path} does not exist") from None
     except pickle.UnpicklingError as error:
-        if "unsupported" in str(error).lower():
+        if "GLOBAL" in str(error):
             raise ValueError(
                 f"checkpoint {path} was refused: it holds code instead of tensors; use one written by train.py"
             ) from None

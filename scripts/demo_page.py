@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
+from PIL import Image
 
 from config.cli import run
 from config.load import load_config
@@ -82,7 +82,7 @@ def strips_of(system: str, arguments: argparse.Namespace) -> list[str]:
         name, sample = output_name(*dataset.names(index)), dataset[index]
         maps = pose_maps(sample["target_pose"][None], config.data.image_size)[0]
         source, target = (sample[f"{role}_image"].permute(1, 2, 0).numpy() for role in ("source", "target"))
-        steps = [cv2.imread(str(folder / name))[..., ::-1] for folder in folders]
+        steps = [np.asarray(Image.open(folder / name)) for folder in folders]
         pictures = strip([source, pose_picture(maps), *steps, target])
         enlarged = np.ascontiguousarray(pictures.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1))
         labels = ["source", "pose", *(f"step {step}" for step in range(len(folders))), "target"]

@@ -22,6 +22,8 @@ from losses.adversarial import discriminator_loss, generator_loss
 from losses.attention import attention_reconstruction as attention_loss
 from losses.face import face_crop
 from losses.perceptual import VGG19Features
+from metrics.distribution import frechet_distance
+from metrics.paired import SsimWindow, l1, mae, pad_to_canvas, psnr, ssim
 from models.build import build_discriminator, build_generator, build_schedule
 from models.layers import dptn_step_image, nted_step_image
 from models.originals import from_published
@@ -29,9 +31,10 @@ from models.rollout import Pair
 from trainers.build import IMAGE_TERMS
 from trainers.phases import DiscriminatorPhase, GeneratorPhase, Roll, both_directions
 
-__all__ = ["face_crop", "output_name"]
+__all__ = ["face_crop", "frechet_distance", "output_name"]
 
 NTED_STEPS = 20
+GAUSSIANS = {"ssim_256": 1.5, "ssim_256_sigma1.2": 1.2}
 
 
 def nted_config(hyper: dict) -> NTEDGenerator:
@@ -191,6 +194,19 @@ def skeleton(keypoints: np.ndarray, size, scale_size, crop) -> tuple[np.ndarray,
 def heatmaps(keypoints_yx: np.ndarray, size, old_size, sigma: float) -> np.ndarray:
     keypoints_yx[(keypoints_yx == -1).any(axis=1)] = np.nan
     return joint_heatmaps(scale_joints(keypoints_yx[:, ::-1], old_size, size), size, sigma)
+
+
+def image_metrics(prediction: np.ndarray, target: np.ndarray, pad_to=None) -> dict[str, float]:
+    if pad_to:
+        prediction, target = pad_to_canvas(prediction, pad_to), pad_to_canvas(target, pad_to)
+    gaussian = {name: SsimWindow(sigma=s, sample_covariance=False, data_range=None) for name, s in GAUSSIANS.items()}
+    return {
+        "psnr": psnr(prediction, target),
+        "l1": l1(prediction, target),
+        "mae": mae(prediction, target),
+        "ssim": ssim(prediction, target, SsimWindow(51)),
+        **{name: ssim(prediction, target, window) for name, window in gaussian.items()},
+    }
 
 
 def grad_norm(network: nn.Module) -> float:
