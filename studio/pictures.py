@@ -19,7 +19,7 @@ def labelled_grid(
     Labels that are wider than a picture are broken at spaces.
     """
     height, width = next(cell.shape[:2] for row in rows for cell in row if cell is not None)
-    font = ImageFont.load_default(size=max(10, min(16, width // 9)))
+    font = _font(column_labels, width)
     left = _widest(row_labels, font) + 2 * GAP if any(row_labels) else 0
     headings = [_broken(label, font, width) for label in column_labels]
     top = max((_height(text, font) for text in headings), default=0) + 2 * GAP if headings else 0
@@ -38,6 +38,14 @@ def labelled_grid(
             if cell is not None:
                 sheet.paste(Image.fromarray(cell), (left + column * (width + GAP), y))
     return np.array(sheet)
+
+
+def _font(labels: Sequence[str], width: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """The largest of some sizes in which every word of the column labels fits above a picture."""
+    words = [word for label in labels for word in label.split()]
+    sizes = range(max(10, min(16, width // 9)), 6, -1)
+    fonts = [ImageFont.load_default(size=size) for size in sizes]
+    return next((font for font in fonts if all(font.getlength(word) <= width for word in words)), fonts[-1])
 
 
 def _broken(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
