@@ -1,13 +1,15 @@
 # make demo: data, training of both systems, images, scores, result/demo/index.html (about 13 minutes on 2 CPU cores)
-# make test: linters and tests (CPU only); each target does its own set-up
+# make serve: the web page on what the demo trained
+# make test: linters and tests (CPU only)
+# make test-browser: the web page in a real Chromium (installs it with apt-get where it is missing)
+# Each target does its own set-up.
 
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-# TensorBoard, torch and pip are told to stay quiet and offline
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: test lint demo clean
+.PHONY: test test-browser lint demo serve clean
 
 $(BIN)/.stamp-%: %.txt requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -21,6 +23,13 @@ lint: $(BIN)/.stamp-requirements-dev
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+
+test-browser: $(BIN)/.stamp-requirements-browser
+	PYTHON=$(BIN)/python scripts/install_chromium.sh
+	STEPPOSE_BROWSER=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
+
+serve: $(BIN)/.stamp-requirements-demo
+	$(BIN)/python demo.py --name demo_nted
 
 demo: $(BIN)/.stamp-requirements
 	$(BIN)/python -m scripts.demo

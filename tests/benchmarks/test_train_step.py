@@ -19,7 +19,7 @@ NUM_STEPS = 20
 
 
 def losses(engine_class, system: str, precision: str) -> list[dict[str, float]]:
-    """Every term of twenty steps; a small learning rate, so that rounding is not blown up by what training makes of it."""
+    """Every term of twenty steps; a tiny learning rate, since Adam blows rounding up to it."""
     window = (
         ["schedule.num_steps=4", "rollout.window=2"]
         if system == "nted"
