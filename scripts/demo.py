@@ -18,7 +18,7 @@ LOG = logging.getLogger(__name__)
 SYSTEMS = ("nted", "dptn")
 DATA = Path("dataset/synthetic")
 RESULT = Path("result/demo")
-PEOPLE, VIEWS, SEED, NUM_PROCESSES = 240, 6, 0, 2
+PEOPLE, VIEWS, SEED, NUM_PROCESSES = 240, 5, 0, 2
 # bf16 matrix units make convolutions over ten times faster, which pays for four times the pixels
 FAST_SIZE, SLOW_SIZE = (128, 88), (64, 44)
 
