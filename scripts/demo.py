@@ -39,7 +39,9 @@ def make_data(size: tuple[int, int]) -> None:
     height, width = size[0] * 4, round(size[0] * 4 * 750 / 1101)
     people = ("--people", PEOPLE, "--views", VIEWS, "--seed", SEED)
     python("-m", "scripts.make_synthetic", "--out", DATA, *people, "--size", height, width, "--overwrite")
-    python("-m", "scripts.prepare_data", "--root", DATA, "--out", DATA, "--sizes", f"{size[0]}-{size[1]}", "--overwrite")
+    python(
+        "-m", "scripts.prepare_data", "--root", DATA, "--out", DATA, "--sizes", f"{size[0]}-{size[1]}", "--overwrite"
+    )
 
 
 def run_system(system: str, size: tuple[int, int]) -> float:

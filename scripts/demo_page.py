@@ -20,7 +20,7 @@ from metrics import html
 from trainers.strips import pose_picture, strip
 
 TITLES = {"nted": "NTED, resolution growing", "dptn": "DPTN, grey levels quantised less and less"}
-NUM_STRIPS, ZOOM = 8, 2
+NUM_STRIPS, STRIP_WIDTH = 8, 1000
 # what each system's losses look like in words
 LOSSES = {
     "the generator": ("l1", "perceptual", "attention", "content", "style", "face"),
@@ -84,16 +84,17 @@ def strips_of(system: str, arguments: argparse.Namespace) -> list[str]:
         source, target = (sample[f"{role}_image"].permute(1, 2, 0).numpy() for role in ("source", "target"))
         steps = [np.asarray(Image.open(folder / name)) for folder in folders]
         pictures = strip([source, pose_picture(maps), *steps, target])
-        enlarged = np.ascontiguousarray(pictures.repeat(ZOOM, axis=0).repeat(ZOOM, axis=1))
+        zoom = max(STRIP_WIDTH // pictures.shape[1], 1)
+        enlarged = np.ascontiguousarray(pictures.repeat(zoom, axis=0).repeat(zoom, axis=1))
         labels = ["source", "pose", *(f"step {step}" for step in range(len(folders))), "target"]
-        figures.append((heading(labels) if row == 0 else "") + html.figure(enlarged))
+        figures.append((heading(labels, enlarged.shape[1]) if row == 0 else "") + html.figure(enlarged))
     return figures
 
 
-def heading(labels: list[str]) -> str:
-    """Names of the columns of a strip."""
+def heading(labels: list[str], width: int) -> str:
+    """Names of the columns of a strip that is `width` pixels wide."""
     cells = "".join(f"<span style='flex:1;text-align:center'>{label}</span>" for label in labels)
-    return f"<div class='quiet' style='display:flex'>{cells}</div>"
+    return f"<div class='quiet' style='display:flex;max-width:{width}px'>{cells}</div>"
 
 
 def loss_plots(log: list[dict[str, float]]) -> list[str]:

@@ -7,7 +7,17 @@ from pathlib import Path
 
 import pytest
 
-FLOOR = {"config": 0, "data": 1, "models": 1, "losses": 1, "metrics": 1, "trainers": 2, "studio": 3, "scripts": 4, "benchmarks": 4}
+FLOOR = {
+    "config": 0,
+    "data": 1,
+    "models": 1,
+    "losses": 1,
+    "metrics": 1,
+    "trainers": 2,
+    "studio": 3,
+    "scripts": 4,
+    "benchmarks": 4,
+}
 ENTRY_POINTS = {"train", "inference", "eval_step", "demo", "scripts", "benchmarks"}
 FILES = sorted(path for folder in FLOOR for path in Path(folder).rglob("*.py"))
 
