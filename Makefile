@@ -13,7 +13,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 $(BIN)/.stamp-%: %.txt requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --requirement $<
+	$(BIN)/python -m pip install --quiet --no-warn-conflicts --requirement $<
 	touch $@
 
 lint: $(BIN)/.stamp-requirements-dev
@@ -22,7 +22,7 @@ lint: $(BIN)/.stamp-requirements-dev
 	$(BIN)/mypy
 
 test: lint
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --durations=12
 
 test-browser: $(BIN)/.stamp-requirements-browser
 	PYTHON=$(BIN)/python scripts/install_chromium.sh
@@ -35,4 +35,4 @@ demo: $(BIN)/.stamp-requirements
 	$(BIN)/python -m scripts.demo
 
 clean:
-	rm -rf result/demo result/demo_nted result/demo_dptn dataset/synthetic
+	rm -rf result/demo result/demo_nted* result/demo_dptn* dataset/synthetic

@@ -61,15 +61,20 @@ class Task:
 
 
 class Dataset:
-    """Images and joints of a run's data: the raw `img/` folder where it is, else the store with the same pixels."""
+    """Images and joints of a run's data.
+
+    Images come from the raw `img/` folder where it is, else from the store with the same pixels; joints from the store
+    where it holds them, since it knows their frame, else from `pose/`.
+    """
 
     def __init__(self, config: Config) -> None:
         self.root, self.size = Path(config.data.root), config.data.image_size
-        self.store = None if (self.root / "img").is_dir() else ImageStore(store_path(self.root, self.size), self.size)
+        path, self.has_raw = store_path(self.root, self.size), (self.root / "img").is_dir()
+        self.store = ImageStore(path, self.size) if path.is_dir() or not self.has_raw else None
 
     def image(self, name: str) -> ImageFile:
         """An image by its name in the lists."""
-        if self.store is None:
+        if self.has_raw or self.store is None:
             return image_file(self.root / name, name)
         return array_image(name, partial(self.store.read, store_key(name)))
 

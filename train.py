@@ -27,7 +27,7 @@ EXIT_LOST, EXIT_DIVERGED, EXIT_STOPPED = 3, 4, 75
 def main() -> int:
     parser = run_parser("Train a run, or continue one: run the same command again.")
     parser.add_argument("--no_resume", action="store_true", help="start afresh; an existing run folder is set aside")
-    parser.add_argument("--timeout", type=float, default=60, help="seconds that a process waits for a silent peer")
+    parser.add_argument("--timeout", type=float, default=300, help="seconds until a silent peer counts as lost")
     arguments = parser.parse_args()
     if arguments.debug:
         arguments.overrides.append("trainer.log_every=1")

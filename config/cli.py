@@ -12,6 +12,7 @@ from config.load import load_config
 from config.schema import Config
 
 EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
 
 
 def run(main: Callable[[], int | None]) -> int:
@@ -27,6 +28,9 @@ def run(main: Callable[[], int | None]) -> int:
             raise
         sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
         return EXIT_BAD_INPUT
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted\n")
+        return EXIT_INTERRUPTED
 
 
 def run_parser(description: str) -> argparse.ArgumentParser:

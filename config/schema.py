@@ -93,6 +93,8 @@ class NTEDGenerator(Section):
     def _same_length(self) -> NTEDGenerator:
         if not len(self.channels) == len(self.num_textures) == len(self.kernel_sizes):
             raise ValueError("channels, num_textures and kernel_sizes need one entry a level each")
+        if self.num_textures[-1]:
+            raise ValueError("num_textures must end in 0: the encoder has no feature at the finest level")
         return self
 
 
@@ -144,6 +146,12 @@ class Objective(Section):
         0.0, description="weight of the WGAN gradient penalty; 10 with gan_mode: wasserstein"
     )
     vgg: VGGConfig = VGGConfig()
+
+    @model_validator(mode="after")
+    def _wasserstein_has_its_penalty(self) -> Objective:
+        if self.gan_mode == "wasserstein" and not self.gradient_penalty:
+            raise ValueError("gan_mode: wasserstein needs gradient_penalty over 0; the usual one is 10")
+        return self
 
 
 class DPTNObjective(Objective):

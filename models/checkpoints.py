@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import pickle
 import re
 from collections.abc import Mapping
@@ -18,6 +19,10 @@ FORMAT = 1
 _NAME = re.compile(r"step_(\d{8})\.pt$")
 # what makes a generator the same generator when it is used
 GENERATOR_KEYS = ("data.image_size", "data.pose", "schedule", "rollout.degrade_source", "generator")
+
+
+# what says nothing about the file itself: rights, a failing disk or network share, too little memory
+_PASSING = {errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOMEM, errno.ETIMEDOUT}
 
 
 class DamagedCheckpoint(ValueError):
@@ -70,6 +75,10 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
             f"checkpoint {path} was refused: it is not a checkpoint; use one written by train.py"
         ) from None
     except (RuntimeError, EOFError, OSError, LookupError, ValueError, TypeError, AttributeError) as error:
+        if getattr(error, "errno", None) in _PASSING or "allocate memory" in str(error):
+            raise ValueError(
+                f"checkpoint {path} cannot be read ({_first_line(error)}); mend that and run again"
+            ) from None
         # what the reader says of bytes that are no checkpoint depends on which bytes they are
         raise DamagedCheckpoint(
             f"checkpoint {path} is damaged or cut short ({_first_line(error)}); use an earlier one"
@@ -88,7 +97,10 @@ def saved_config(text: str) -> Config:
 
 def check_config(path: Path, saved: str, config: Config, keys: tuple[str, ...]) -> None:
     """Raise ValueError with the differences under `keys` where a saved config (YAML text) is of another run."""
-    old, new = _flatten(yaml.safe_load(saved)), _flatten(config.model_dump(mode="json"))
+    try:
+        old, new = _flatten(yaml.safe_load(saved)), _flatten(config.model_dump(mode="json"))
+    except (yaml.YAMLError, AttributeError):
+        raise ValueError(f"the config in {path} is damaged; remove that file, the checkpoints hold their own") from None
     fixed = [key for key in sorted(old.keys() | new.keys()) if any(f"{key}.".startswith(f"{part}.") for part in keys)]
     different = [f"{key}: {old.get(key)} there, {new.get(key)} here" for key in fixed if old.get(key) != new.get(key)]
     if different:

@@ -186,7 +186,8 @@ class SpectralNorm(nn.Module):
 
     def forward(self, weight: Tensor) -> Tensor:
         # clones: the vectors move in place between a forward and a later backward
-        sigma = self._u.clone() @ self._matrix(weight) @ self._v.clone()
+        # sums, not products of matrices: autocast would round those, and with them every layer, to 8 bits
+        sigma = ((self._matrix(weight) * self._v.clone()).sum(dim=1) * self._u.clone()).sum()
         return weight / sigma
 
     @torch.no_grad()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 import subprocess
 import sys
 import time
@@ -50,6 +51,7 @@ def run_system(system: str, size: tuple[int, int]) -> float:
     run_flags = ("--config", f"config/{name}.yaml", "--name", name)
     override = f"data.image_size={list(size)}".replace(" ", "")
     images = RESULT / system / "images"
+    shutil.rmtree(RESULT / system, ignore_errors=True)
     python(*torchrun(), "train.py", *run_flags, "--no_resume", override)
     python(*torchrun(), "inference.py", *run_flags, "--output_dir", images, "--save_steps", override)
     python("eval_step.py", *run_flags, "--generated", images, override)

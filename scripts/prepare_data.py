@@ -142,9 +142,12 @@ def build(job: Job, names: list[str], out: Path, arguments: argparse.Namespace) 
         with _pool(arguments.n_worker, arguments.chunksize) as imap:
             outcomes = tqdm(imap(partial(convert, job), left), total=len(left), unit="image", smoothing=0.02)
             for batch in _batched(outcomes, _IMAGES_A_COMMIT):
-                errors += [error for outcome in batch if (error := _complaint(job, outcome, needed))]
+                complaints = [(outcome, _complaint(job, outcome, needed)) for outcome in batch]
+                errors += [complaint for _, complaint in complaints if complaint]
+                # what is complained of stays out, so that the next attempt looks at it again
+                good = [outcome.values for outcome, complaint in complaints if not complaint and outcome.values]
                 for index, writer in enumerate(writers):
-                    writer.put({k: v for outcome in batch if outcome.values for k, v in outcome.values[index].items()})
+                    writer.put({key: value for values in good for key, value in values[index].items()})
         for writer in writers if not errors else ():
             writer.finish()
     finally:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
 
 from config.schema import Config
 from models import checkpoints
@@ -24,7 +23,6 @@ from models.checkpoints import (
     list_checkpoints,
     load_checkpoint,
 )
-from models.pipeline import StepPose
 
 LOG = logging.getLogger(__name__)
 __all__ = [
@@ -33,7 +31,6 @@ __all__ = [
     "find_checkpoint",
     "list_checkpoints",
     "load_checkpoint",
-    "load_generator",
     "newest_whole",
     "save_best",
     "save_checkpoint",
@@ -64,7 +61,7 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any], keep: int) -> Path:
     """
     path = checkpoint_path(folder, state["step"])
     _write(path, state)
-    _replace_text(folder / "latest", path.name + "\n")
+    replace_text(folder / "latest", path.name + "\n")
     for old in list_checkpoints(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path
@@ -73,7 +70,7 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any], keep: int) -> Path:
 def save_best(folder: Path, state: Mapping[str, Any], value: float) -> None:
     """Write `state` as `best.pt`, and the value that made it the best, as text, beside it; raises as above."""
     _write(folder / "best.pt", state)
-    _replace_text(folder / "best", f"{value!r}\n")
+    replace_text(folder / "best", f"{value!r}\n")
 
 
 def best_value(folder: Path) -> float | None:
@@ -89,15 +86,21 @@ def newest_whole(folder: Path, set_aside: bool) -> int | None:
         set_aside: rename damaged ones on the way to `*.damaged`, with a warning.
 
     Raises:
-        ValueError: a checkpoint holds code or is of another format.
+        ValueError: none of several can be read, or one holds code or is of another format.
     """
-    for path in reversed(list_checkpoints(folder)):
+    found, damaged = list_checkpoints(folder), []
+    for path in reversed(found):
         try:
-            return load_checkpoint(path)["step"]
+            step = load_checkpoint(path)["step"]
         except DamagedCheckpoint as error:
             LOG.warning("%s", error)
-            if set_aside:
-                path.replace(path.with_suffix(".damaged"))
+            damaged.append(path)
+            continue
+        for bad in damaged if set_aside else ():
+            bad.replace(bad.with_suffix(".damaged"))
+        return step
+    if damaged:
+        raise ValueError(f"no checkpoint in {folder} can be read; put a whole one there, or start with --no_resume")
     return None
 
 
@@ -124,20 +127,8 @@ def check_config(path: Path, saved: str, config: Config, keys: tuple[str, ...] =
     checkpoints.check_config(path, saved, config, keys)
 
 
-def load_generator(folder: Path, config: Config, which: int | None, device: torch.device) -> tuple[nn.Module, int]:
-    """The EMA generator of a run's folder, for inference, and the step it was saved at.
-
-    Args:
-        which: step of the checkpoint; None for the newest.
-
-    Raises:
-        ValueError: no checkpoint, a damaged one, or one of another config.
-    """
-    model = StepPose.load(folder, which=which, config=config, device=device)
-    return model.generator, model.trained_steps
-
-
-def _replace_text(path: Path, text: str) -> None:
+def replace_text(path: Path, text: str) -> None:
+    """Write a small file so that there is never half of it."""
     temporary = path.with_name(f"{path.name}.tmp")
     temporary.write_text(text)
     temporary.replace(path)

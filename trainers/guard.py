@@ -27,7 +27,7 @@ class Guard:
 
     def __init__(self, device: torch.device) -> None:
         self.skipped = torch.zeros((), device=device)
-        self._in_a_row = torch.zeros((), device=device)
+        self._in_a_row: dict[Optimizer, Tensor] = {}
         self._suspects: Terms = {}
 
     def step(self, optimizer: Optimizer, terms: Terms) -> None:
@@ -39,16 +39,17 @@ class Guard:
         optimizer.grad_scale = None  # type: ignore[attr-defined]
         optimizer.step()
         self.skipped = self.skipped + bad
-        self._in_a_row = (self._in_a_row + 1) * bad
+        self._in_a_row[optimizer] = (self._in_a_row.get(optimizer, torch.zeros_like(bad)) + 1) * bad
         self._suspects |= terms
 
     def check(self) -> None:
         """Wait for the device and raise `Diverged`, naming the terms, after `MOST_IN_A_ROW` skipped steps in a row."""
-        if self._in_a_row < MOST_IN_A_ROW:
+        most = max((int(count) for count in self._in_a_row.values()), default=0)
+        if most < MOST_IN_A_ROW:
             return
         names = [name for name, value in self._suspects.items() if not torch.isfinite(value)]
         raise Diverged(
-            f"{int(self._in_a_row)} optimizer steps in a row had gradients that are not finite "
+            f"{most} optimizer steps in a row had gradients that are not finite "
             f"(losses that are not: {', '.join(names) or 'none'}); lower the learning rate "
             "or set trainer.precision=fp32, and run again from an earlier checkpoint"
         )

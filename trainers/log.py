@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import os
@@ -39,7 +40,8 @@ class RunLog:
         """An (H, W, 3) uint8 RGB picture to samples/ and TensorBoard."""
         path = self.folder / "samples" / f"{name}_{step:08d}.png"
         path.parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(path), image[..., ::-1])
+        if not cv2.imwrite(str(path), image[..., ::-1]):
+            raise OSError(f"could not write {path}; is the disk full?")
         self._tensorboard.add_image(name, image, step, dataformats="HWC")
 
     def close(self) -> None:
@@ -68,5 +70,5 @@ def _step_of(line: str) -> float:
 def set_aside(folder: Path) -> None:
     """Rename a run's folder to the first free NAME_old_N, so that a fresh start loses nothing."""
     if folder.exists():
-        number = next(n for n in range(1, 1000) if not folder.with_name(f"{folder.name}_old_{n}").exists())
+        number = next(n for n in itertools.count(1) if not folder.with_name(f"{folder.name}_old_{n}").exists())
         folder.rename(folder.with_name(f"{folder.name}_old_{number}"))

@@ -100,6 +100,7 @@ class Roll(nn.Module):
             source_face=faces[0].repeat(repeats, 1),
             target_face=faces[1].repeat(repeats, 1),
             textures=tuple(_join(pairs) for pairs in zip(*(output.textures for output in outputs), strict=True)),
+            # Phi of the noise of one pixel: uniform, and a function of the counters like the noise itself
             uniform=torch.special.ndtr(noise[:, 0, 0, 0]).repeat(repeats),
         )
 
@@ -151,7 +152,8 @@ class DiscriminatorPhase(nn.Module):
             if verdict.step_log_probs is not None:
                 terms[f"d_{kind}_step_nll"] = step_loss(verdict.step_log_probs, window.step)
         if self.config.gradient_penalty:
-            penalty = gradient_penalty(self._score, window.target, window.generated, window.uniform)
+            with torch.autocast(window.target.device.type, enabled=False):
+                penalty = gradient_penalty(self._score, window.target, window.generated, window.uniform)
             terms["gradient_penalty"] = self.config.gradient_penalty * penalty
         return torch.stack(list(terms.values())).sum(), terms
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from enum import IntEnum
 from itertools import islice
 from pathlib import Path
@@ -71,45 +72,45 @@ class Trainer:
     def train(self) -> Ending:
         """Run until the last step, the time limit or a signal; a checkpoint is saved whenever it stops."""
         deadline = time.monotonic() + 60 * (self.config.trainer.max_minutes or float("inf"))
-        log = self._open_log()
         ending = Ending.GOING_ON if self.engine.step < self.total_steps else Ending.FINISHED
-        with self._progress() as progress, stop_request() as request:
+        with self._open_log() as log, self._progress() as progress, stop_request() as request:
             for batches in self._batches():
                 terms = self.engine.train_step(batches, epoch=self.engine.nimg / len(self.dataset))
                 progress.update()
                 ending = self._ending(deadline, request)
-                self._after_step(log, progress, terms, stopping=ending is not Ending.GOING_ON)
+                self._after_step(log, progress, terms, ending)
                 if ending is not Ending.GOING_ON:
                     break
-        if log:
-            log.close()
         return ending
 
     def save(self) -> None:
         """Write a checkpoint (the main process); every process returns when it is there."""
         if self.world.is_main:
-            keep = self.config.trainer.keep_checkpoints
-            checkpoint.save_checkpoint(self.folder / "checkpoints", self.engine.state(), keep)
+            self._write_checkpoint()
         self.world.barrier()
 
-    def _after_step(self, log: RunLog | None, progress: tqdm, terms: Terms, stopping: bool) -> None:
-        """What a step is followed by where it is due: log line, pictures, validation, checkpoint."""
-        settings, step = self.config.trainer, self.engine.step
+    def _write_checkpoint(self) -> None:
+        keep = self.config.trainer.keep_checkpoints
+        checkpoint.save_checkpoint(self.folder / "checkpoints", self.engine.state(), keep)
+
+    def _after_step(self, log: RunLog | None, progress: tqdm, terms: Terms, ending: Ending) -> None:
+        """What follows a step where it is due; the checkpoint comes first, since a signal may be followed by a kill."""
+        settings, step, stopping = self.config.trainer, self.engine.step, ending is not Ending.GOING_ON
         values: dict[str, float] = {}
+        if stopping or step % settings.checkpoint_every == 0:
+            self.save()
         if stopping or step % settings.log_every == 0:
             values = self.world.mean(terms)
             names = ("gan", "step_nll", "d_real", "d_fake")
             progress.set_postfix({name: f"{values[name]:.3f}" for name in names if name in values})
-        if settings.eval_every and step % settings.eval_every == 0:
+        if settings.eval_every and step % settings.eval_every == 0 and ending is not Ending.ASKED_TO_STOP:
             values |= self._validate()
         if log and values:
             log.scalars(step, self.engine.nimg, values)
-        if stopping or step % settings.sample_every == 0:
+        if ending is not Ending.ASKED_TO_STOP and (stopping or step % settings.sample_every == 0):
             picture = self.validation.picture(self.engine)
             if log:
                 log.image(step, "steps", picture)
-        if stopping or step % settings.checkpoint_every == 0:
-            self.save()
         if step % MOST_IN_A_ROW == 0:
             self.engine.guard.check()
 
@@ -149,13 +150,17 @@ class Trainer:
         checkpoint.check_config(path, state["config"], self.config)
         self.engine.load_state(state)
 
-    def _open_log(self) -> RunLog | None:
+    @contextmanager
+    def _open_log(self) -> Iterator[RunLog | None]:
+        """The logs of the main process, closed whatever happens; None on the others."""
         if not self.world.is_main:
-            return None
+            yield None
+            return
         self.folder.mkdir(parents=True, exist_ok=True)
-        (self.folder / "config.yaml").write_text(dump_config(self.config))
+        checkpoint.replace_text(self.folder / "config.yaml", dump_config(self.config))
         record_environment(self.folder, self.world, self.engine.step)
-        return RunLog(self.folder, self.engine.step)
+        with closing(RunLog(self.folder, self.engine.step)) as log:
+            yield log
 
     def _batches(self) -> Iterator[list[Batch]]:
         """The micro-batches of each step that is left, on the device."""
@@ -171,8 +176,17 @@ class Trainer:
         )
         pin_memory = self.world.device.type == "cuda"
         loader = iter(train_loader(self.dataset, sampler, self.config.data.num_workers, pin_memory))
-        while batches := list(islice(loader, self.num_micro)):
+        while batches := self._next(loader):
             yield [to_device(batch, self.world.device) for batch in batches]
+
+    def _next(self, loader: Iterator[Batch]) -> list[Batch]:
+        """The micro-batches of one step; bad data ends the run, but not before what is learnt is saved."""
+        try:
+            return list(islice(loader, self.num_micro))
+        except (ValueError, OSError):
+            if self.world.is_main and self.engine.step:
+                self._write_checkpoint()
+            raise
 
     def _progress(self) -> tqdm:
         silent = not self.world.is_main

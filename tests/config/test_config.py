@@ -105,3 +105,15 @@ def test_a_broken_file_is_one_line(text, message, tmp_path):
 def test_a_missing_file_names_the_nearest():
     with pytest.raises(ValueError, match=r"did you mean config/nted_256\.yaml"):
         load_config("config/nted_265.yaml")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("objective.gan_mode=wasserstein", "needs gradient_penalty over 0"),
+        ("generator.num_textures=[16,32,64,64,8]", "must end in 0"),
+    ],
+)
+def test_options_that_cannot_work_together_are_refused(override, message):
+    with pytest.raises(ValueError, match=message):
+        load_config("config/nted_256.yaml", [override])

@@ -63,6 +63,8 @@ def test_a_missing_keypoint_file_of_a_pair_is_named(tree: Path, capsys: pytest.C
     path.unlink()
     assert run_script(MAIN, "--root", tree, "--out", tree, "--sizes", "64-48", "--n_worker", 1) == 1
     assert f"{path} does not exist" in capsys.readouterr().err
+    assert run_script(MAIN, "--root", tree, "--out", tree, "--sizes", "64-48", "--n_worker", 1) == 1
+    assert f"{path} does not exist" in capsys.readouterr().err, "a second attempt looks again"
 
 
 def test_verify_finds_damage(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

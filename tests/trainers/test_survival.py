@@ -158,7 +158,14 @@ def start(dataset, tmp_path, *more, processes=1):
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGTERM,
+        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
+        pytest.param(signal.SIGUSR1, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_saves_and_exits_with_75_and_the_same_command_continues(number, dataset, tmp_path):
     process = start(dataset, tmp_path)
     process.send_signal(number)
@@ -220,3 +227,49 @@ def test_two_processes_resume_bitwise(dataset, tmp_path):
     ]
     assert same(*states)
     assert (tmp_path / "through" / "log.jsonl").read_text() == (tmp_path / "halves" / "log.jsonl").read_text()
+
+
+def test_generator_steps_that_fail_alone_count_in_a_row():
+    """The discriminator's good steps in between do not hide them."""
+    bad, good = (torch.nn.Parameter(torch.ones(2)) for _ in range(2))
+    optimizers, guard = [torch.optim.Adam([p], fused=True) for p in (bad, good)], Guard(torch.device("cpu"))
+    for _ in range(MOST_IN_A_ROW):
+        bad.grad, good.grad = torch.full((2,), float("inf")), torch.ones(2)
+        for optimizer in optimizers:
+            guard.step(optimizer, {})
+    with pytest.raises(Diverged, match="20 optimizer steps in a row"):
+        guard.check()
+
+
+def test_checkpoints_that_cannot_be_read_for_now_are_left_alone(tmp_path, monkeypatch):
+    checkpoint.save_checkpoint(tmp_path, {"step": 1}, keep=1)
+
+    def refuse(*args, **kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(torch, "load", refuse)
+    with pytest.raises(ValueError, match="cannot be read"):
+        checkpoint.newest_whole(tmp_path, set_aside=True)
+    assert [path.name for path in checkpoint.list_checkpoints(tmp_path)] == ["step_00000001.pt"]
+
+
+def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_over(tmp_path):
+    checkpoint.save_checkpoint(tmp_path, {"step": 1}, keep=1)
+    checkpoint.find_checkpoint(tmp_path).write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"no checkpoint .* can be read"):
+        checkpoint.newest_whole(tmp_path, set_aside=True)
+
+
+def test_bad_data_saves_what_is_learnt(dataset, tmp_path, monkeypatch):
+    trainer = Trainer(tiny("dptn", dataset, "trainer.max_steps=5"), tmp_path / "run", ALONE)
+    read = trainer.dataset.store.read
+
+    def damaged(key):
+        if trainer.engine.step >= 1:
+            raise ValueError(f"image {key} is damaged")
+        return read(key)
+
+    monkeypatch.setattr(trainer.dataset.store, "read", damaged)
+    with pytest.raises(ValueError, match="is damaged"):
+        trainer.train()
+    assert checkpoint.newest_whole(tmp_path / "run" / "checkpoints", set_aside=False) == trainer.engine.step >= 1
