@@ -61,7 +61,8 @@ def section(system: str, scores: dict[str, Any], seconds: float, arguments: argp
     rows = [[name, *(html.number(row.get(key)) for key in ("ssim", "psnr", "l1"))] for name, row in
             (("last step", last), ("copying the source image", copy))]  # fmt: skip
     table = html.table(["", "SSIM ↑", "PSNR (dB) ↑", "L1 ↓"], rows)
-    strips = html.card("", "".join(strips_of(system, arguments)))
+    labels, figures = strips_of(system, arguments)
+    strips = html.card("", labels + html.strip(figures))
     metrics = [
         html.card(f"{title} by step", html.line_plot({"generated": values(scores["steps"], key)}, references=reference))
         for key, title in (("ssim", "SSIM"), ("psnr", "PSNR (dB)"))
@@ -71,14 +72,15 @@ def section(system: str, scores: dict[str, Any], seconds: float, arguments: argp
     return html.section(TITLES[system], *parts, lead=lead)
 
 
-def strips_of(system: str, arguments: argparse.Namespace) -> list[str]:
-    """Rows of source, pose, the image of every step and the target, of unseen people."""
+def strips_of(system: str, arguments: argparse.Namespace) -> tuple[str, list[str]]:
+    """Names of the columns, and rows of source, pose, the image of every step and the target, of unseen people."""
     config = load_config(f"config/demo_{system}.yaml", [f"data.image_size={arguments.size}"])
     dataset = PairDataset(arguments.data, "test", config.data.image_size, config.data.pose)
     folders = sorted((arguments.result / system / "images").glob("step_*"))
     indices = np.linspace(0, len(dataset) - 1, NUM_STRIPS).astype(int)
     figures = []
-    for row, index in enumerate(indices.tolist()):
+    labels = ["source", "pose", *(f"step {step}" for step in range(len(folders))), "target"]
+    for index in indices.tolist():
         name, sample = output_name(*dataset.names(index)), dataset[index]
         maps = pose_maps(sample["target_pose"][None], config.data.image_size)[0]
         source, target = (sample[f"{role}_image"].permute(1, 2, 0).numpy() for role in ("source", "target"))
@@ -86,9 +88,8 @@ def strips_of(system: str, arguments: argparse.Namespace) -> list[str]:
         pictures = strip([source, pose_picture(maps), *steps, target])
         zoom = max(STRIP_WIDTH // pictures.shape[1], 1)
         enlarged = np.ascontiguousarray(pictures.repeat(zoom, axis=0).repeat(zoom, axis=1))
-        labels = ["source", "pose", *(f"step {step}" for step in range(len(folders))), "target"]
-        figures.append((heading(labels, enlarged.shape[1]) if row == 0 else "") + html.figure(enlarged))
-    return figures
+        figures.append(html.figure(enlarged))
+    return heading(labels, enlarged.shape[1]), figures
 
 
 def heading(labels: list[str], width: int) -> str:
