@@ -103,8 +103,11 @@ class ImageStore:
 
     def keys(self) -> list[str]:
         """Keys of all images, sorted."""
-        with self._environment().begin(buffers=True) as transaction:
-            return [key for key in _names(transaction.cursor()) if key.endswith(".png")]
+        try:
+            with self._environment().begin(buffers=True) as transaction:
+                return [key for key in _names(transaction.cursor()) if key.endswith(".png")]
+        except lmdb.Error as error:
+            raise ValueError(f"store {self.path} is damaged ({error}); {_PREPARE} to build it anew") from None
 
     def __len__(self) -> int:
         value = self._get(_LENGTH)
