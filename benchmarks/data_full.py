@@ -29,7 +29,7 @@ from data.dataset import PairDataset
 from data.loader import to_device, train_loader
 from data.openpose import DEEPFASHION_FRAME, pose_file, write_keypoints
 from data.pairs import PairLine, write_pairs
-from data.sampler import StepSampler
+from data.sampler import Share, StepSampler
 
 NUM_IMAGES, TRAIN_LINES, TEST_LINES = 52_712, 37_258, 8_570
 VIEWS = 4
@@ -159,7 +159,7 @@ def open_dataset(root: Path, size: tuple[int, int]) -> PairDataset:
 
 
 def sampler(root: Path, size: tuple[int, int], num_steps: int) -> StepSampler:
-    return StepSampler(len(open_dataset(root, size)), BATCH_SIZE, 0, 1, BATCH_SIZE, 0, 0, num_steps)
+    return StepSampler(len(open_dataset(root, size)), Share(BATCH_SIZE, BATCH_SIZE), range(num_steps))
 
 
 def children(pid: int | str) -> list[int]:

@@ -15,7 +15,7 @@ from config.load import dump_config
 from config.schema import Config
 from data.dataset import PairDataset
 from data.loader import Batch, to_device, train_loader
-from data.sampler import StepSampler
+from data.sampler import Share, StepSampler
 from trainers import checkpoint
 from trainers.distributed import World
 from trainers.engine import Engine
@@ -164,16 +164,9 @@ class Trainer:
 
     def _batches(self) -> Iterator[list[Batch]]:
         """The micro-batches of each step that is left, on the device."""
-        sampler = StepSampler(
-            len(self.dataset),
-            self.config.trainer.batch_size,
-            self.world.rank,
-            self.world.size,
-            self.micro_batch_size,
-            self.config.seed,
-            self.engine.step,
-            self.total_steps,
-        )
+        share = Share(self.config.trainer.batch_size, self.micro_batch_size, self.world.rank, self.world.size)
+        steps = range(self.engine.step, self.total_steps)
+        sampler = StepSampler(len(self.dataset), share, steps, self.config.seed)
         pin_memory = self.world.device.type == "cuda"
         loader = iter(train_loader(self.dataset, sampler, self.config.data.num_workers, pin_memory))
         while batches := self._next(loader):

@@ -14,7 +14,7 @@ from data.dataset import PairDataset, apply_view, draw_view
 from data.draws import Draw
 from data.openpose import pose_file, read_keypoints
 from data.pose import POSE_FORMS, to_image_frame
-from data.sampler import StepSampler
+from data.sampler import Share, StepSampler
 from data.store import ImageStore, store_path
 
 SIZE = (64, 48)
@@ -31,7 +31,7 @@ def equal(first: dict, second: dict) -> bool:
 @pytest.mark.parametrize("pose", POSE_FORMS)
 def test_a_batch_has_the_promised_shapes_and_ranges(root: Path, pose: str) -> None:
     data = dataset(root, pose=pose)
-    sampler = StepSampler(len(data), 4, 0, 1, 4, 0, 0, 2)
+    sampler = StepSampler(len(data), Share(4, 4), range(2))
     batches = [loader.to_device(batch, "cpu") for batch in loader.train_loader(data, sampler, 0, False)]
     assert len(batches) == 2
     batch = batches[0]
@@ -116,7 +116,7 @@ def test_test_processes_share_all_pairs_and_their_noise(root: Path, world_size: 
 
 def test_loader_processes_give_the_same_batches(root: Path) -> None:
     data = dataset(root)
-    sampler = StepSampler(len(data), 4, 0, 1, 4, 0, 0, 3)
+    sampler = StepSampler(len(data), Share(4, 4), range(3))
     plain, parallel = (list(loader.train_loader(data, sampler, workers, False)) for workers in (0, 2))
     assert all(equal(a, b) for a, b in zip(plain, parallel, strict=True))
 
@@ -129,7 +129,7 @@ def test_bad_input_in_a_loader_process_is_one_plain_line(tree: Path, root: Path,
     key = dataset(tree).names(3)[1]
     with lmdb.open(str(tree / "64-48"), map_size=1 << 26) as env, env.begin(write=True) as transaction:
         transaction.put(key.encode(), b"no image")
-    sampler = StepSampler(6, 6, 0, 1, 6, 0, 0, 1)
+    sampler = StepSampler(6, Share(6, 6), range(1))
     with pytest.raises(ValueError, match="is damaged") as error:
         list(loader.train_loader(dataset(tree), sampler, workers, False))
     assert key in str(error.value) and "\n" not in str(error.value)

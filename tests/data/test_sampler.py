@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from data.draws import Draw
-from data.sampler import StepSampler
+from data.sampler import Share, StepSampler
 
 
 def draws(num_items=10, batch=4, rank=0, world=1, micro=4, seed=0, start=0, steps=5) -> list[list[Draw]]:
-    return list(StepSampler(num_items, batch, rank, world, micro, seed, start, steps))
+    return list(StepSampler(num_items, Share(batch, micro, rank, world), range(start, steps), seed))
 
 
 def test_every_epoch_visits_each_item_once_and_anew() -> None:
@@ -45,12 +45,12 @@ def test_only_the_first_of_a_global_batch_is_first() -> None:
 
 
 def test_length_is_the_number_of_micro_batches() -> None:
-    assert len(StepSampler(10, 8, 0, 2, 2, 0, 3, 5)) == 4
-    assert len(StepSampler(10, 8, 0, 2, 2, 0, 7, 5)) == 0
+    assert len(StepSampler(10, Share(8, 2, 0, 2), range(3, 5))) == 4
+    assert len(StepSampler(10, Share(8, 2, 0, 2), range(7, 5))) == 0
 
 
 def test_bad_numbers_are_named() -> None:
     with pytest.raises(ValueError, match="batch size 8 is not a multiple of 3 processes x 2"):
-        StepSampler(10, 8, 0, 3, 2, 0, 0, 1)
+        StepSampler(10, Share(8, 2, 0, 3), range(1))
     with pytest.raises(ValueError, match="empty"):
-        StepSampler(0, 8, 0, 1, 8, 0, 0, 1)
+        StepSampler(0, Share(8, 8), range(1))
