@@ -11,6 +11,7 @@ import json
 import shutil
 import struct
 from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -139,7 +140,8 @@ class ImageStore:
             raise ValueError(f"image {key} in store {self.path} is damaged; {_PREPARE} to build it anew")
         if self.size and self.meta.size != self.size:
             held, expected = _text(self.meta.size), _text(self.size)
-            raise ValueError(f"store {self.path} holds {held} images, expected {expected}; {_PREPARE}")
+            sizes = f"--sizes {self.size[0]}-{self.size[1]}"
+            raise ValueError(f"store {self.path} holds {held} images, expected {expected}; {_PREPARE} {sizes}")
         return np.frombuffer(value, np.uint8).reshape(height, width, 3)
 
 
@@ -152,29 +154,26 @@ class StoreWriter:
         path: folder of the store to be; replaced if it exists.
         meta: what it will say of itself.
         map_size: bytes to begin with; grows as needed.
+
+    Raises:
+        OSError: here and in every method: the disk is full, the folder is read-only, or what is left is no LMDB.
     """
 
     def __init__(self, path: str | Path, meta: StoreMeta, map_size: int = 1 << 28) -> None:
         self.path, self.meta = Path(path), meta
         self.partial = self.path.with_name(self.path.name + ".partial")
         self.partial.parent.mkdir(parents=True, exist_ok=True)
-        self._env = self._reopen(map_size)
+        with self._plain_errors():
+            self._env = self._reopen(map_size)
+            with self._env.begin(buffers=True) as transaction:
+                self.written = {key for key in _names(transaction.cursor()) if key.endswith(".png")}
         self._closed = False
-        with self._env.begin(buffers=True) as transaction:
-            self.written = {key for key in _names(transaction.cursor()) if key.endswith(".png")}
 
     def put(self, values: dict[str, bytes]) -> None:
         """Add images and keypoints in one transaction; grows the map when it is full."""
-        while True:
-            try:
-                with self._env.begin(write=True) as transaction:
-                    for key, value in values.items():
-                        transaction.put(key.encode(), value)
-                break
-            except lmdb.MapFullError:
+        with self._plain_errors():
+            while not self._try_put(values):
                 self._env.set_mapsize(self._env.info()["map_size"] * 2)
-            except lmdb.Error as error:
-                raise OSError(f"cannot write to {self.partial}: {error}") from None
         self.written.update(key for key in values if key.endswith(".png"))
 
     def finish(self) -> None:
@@ -187,17 +186,39 @@ class StoreWriter:
 
     def close(self) -> None:
         """Flush and close, keeping what is written for the next attempt."""
-        if not self._closed:
-            self._env.sync(True)
-            self._env.close()
+        if self._closed:
+            return
         self._closed = True
+        with self._plain_errors(), closing(self._env):
+            self._env.sync(True)
+
+    def _try_put(self, values: dict[str, bytes]) -> bool:
+        """Whether the values fitted into the map."""
+        try:
+            with self._env.begin(write=True) as transaction:
+                for key, value in values.items():
+                    transaction.put(key.encode(), value)
+        except lmdb.MapFullError:
+            return False
+        return True
+
+    @contextmanager
+    def _plain_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except lmdb.Error as error:
+            raise OSError(
+                f"cannot write store {self.partial} ({error}): free disk space or choose a folder that may be written, "
+                "and run the same command again; if that does not help, remove the folder"
+            ) from None
 
     def _reopen(self, map_size: int) -> lmdb.Environment:
         existing = self.partial / "data.mdb"
         if existing.is_file() and _meta_of(self.partial) != self.meta:
             shutil.rmtree(self.partial)
         size = max(map_size, existing.stat().st_size if existing.is_file() else 0)
-        env = lmdb.open(str(self.partial), map_size=size, meminit=False, lock=False)
+        # without metasync a power cut may cost the last commit, and never the store
+        env = lmdb.open(str(self.partial), map_size=size, meminit=False, lock=False, metasync=False)
         with env.begin(write=True) as transaction:
             transaction.put(_META, json.dumps(asdict(self.meta)).encode())
         return env

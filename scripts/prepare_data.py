@@ -34,7 +34,8 @@ from data.store import ImageStore, StoreMeta, StoreWriter, encode_image, encode_
 
 _LOG = logging.getLogger("prepare_data")
 LISTS, PAIRS = ("train.lst", "test.lst"), ("train_pairs.txt", "test_pairs.txt")
-_IMAGES_A_COMMIT = 256
+# a commit waits for the disk; what it gathers is held in memory twice
+_BYTES_A_COMMIT = 64_000_000
 Size = tuple[int, int]
 
 
@@ -79,7 +80,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", required=True, help="folder for the stores; lists and pairs files are copied there")
     parser.add_argument("--sizes", nargs="+", type=parse_size, default=[(256, 176), (512, 352)], metavar="H-W")
     parser.add_argument("--layout", choices=LAYOUTS, default="deepfashion", help="what the image files are")
-    parser.add_argument("--format", choices=("png", "raw"), default="png", help="raw: three times larger, no decoding")
+    parser.add_argument("--format", choices=("raw", "png"), default="raw", help="png: smaller, slower to read")
     parser.add_argument("--n_worker", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--chunksize", type=int, default=16, help="images handed to a process at a time")
     parser.add_argument("--overwrite", action="store_true", help="build stores anew that are there already")
@@ -135,13 +136,14 @@ def build(job: Job, names: list[str], out: Path, arguments: argparse.Namespace) 
     done = set.intersection(*(writer.written for writer in writers))
     needed = paired_names(job.root)
     left = [name for name in names if store_key(name) not in done]
+    check_space(job, len(left), out)
     if done:
         _LOG.info("going on after %d of %d images", len(names) - len(left), len(names))
     errors: list[str] = []
     try:
         with _pool(arguments.n_worker, arguments.chunksize) as imap:
             outcomes = tqdm(imap(partial(convert, job), left), total=len(left), unit="image", smoothing=0.02)
-            for batch in _batched(outcomes, _IMAGES_A_COMMIT):
+            for batch in _batched(outcomes, _BYTES_A_COMMIT):
                 complaints = [(outcome, _complaint(job, outcome, needed)) for outcome in batch]
                 errors += [complaint for _, complaint in complaints if complaint]
                 # what is complained of stays out, so that the next attempt looks at it again
@@ -154,6 +156,22 @@ def build(job: Job, names: list[str], out: Path, arguments: argparse.Namespace) 
         for writer in writers:
             writer.close()
     return errors
+
+
+def check_space(job: Job, num_images: int, out: Path) -> None:
+    """Before hours of work: whether the disk of `out` holds as many images more; raises ValueError."""
+    needed = num_images * sum(image_bytes(size) for size in job.sizes) if job.image_format == "raw" else 0
+    free = shutil.disk_usage(out).free
+    if needed > free:
+        raise ValueError(
+            f"the stores need {needed / 1e9:.1f} GB, and {out} has {free / 1e9:.1f} GB free; free some, choose another "
+            "folder or fewer --sizes, or take --format png, which is smaller and slower to read"
+        )
+
+
+def image_bytes(size: Size) -> int:
+    """What an image takes in a `raw` store: pages of 4096 bytes, and its share of a page for key and keypoints."""
+    return (size[0] * size[1] * 3 // 4096 + 2) * 4096
 
 
 def _complaint(job: Job, outcome: Outcome, needed: set[str]) -> str:
@@ -218,13 +236,16 @@ def _pool(num_workers: int, chunksize: int) -> Iterator[Callable[..., Iterable[A
         yield partial(pool.imap_unordered, chunksize=max(chunksize, 1))
 
 
-def _batched(items: Iterable[Outcome], count: int) -> Iterator[list[Outcome]]:
+def _batched(outcomes: Iterable[Outcome], num_bytes: int) -> Iterator[list[Outcome]]:
+    """Lists of outcomes whose values come to at least `num_bytes`; the last may have less."""
     batch: list[Outcome] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == count:
+    held = 0
+    for outcome in outcomes:
+        batch.append(outcome)
+        held += sum(len(value) for values in outcome.values for value in values.values())
+        if held >= num_bytes:
             yield batch
-            batch = []
+            batch, held = [], 0
     yield batch
 
 

@@ -57,8 +57,9 @@ def tree(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a store; not to be changed."""
+    """A folder with a store of PNGs, as published ones are; not to be changed."""
     root = tmp_path_factory.mktemp("dataset")
     write_tree(root)
-    assert run_script(prepare_data.main, "--root", root, "--out", root, "--sizes", "64-48", "--n_worker", 1) == 0
+    options = ["--sizes", "64-48", "--format", "png", "--n_worker", 1]
+    assert run_script(prepare_data.main, "--root", root, "--out", root, *options) == 0
     return root

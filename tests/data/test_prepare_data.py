@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -37,6 +38,35 @@ def test_many_sizes_processes_and_the_raw_format_hold_the_same(tree: Path, root:
         np.testing.assert_array_equal(raw.read_keypoints(key), png.read_keypoints(key))
     assert len(ImageStore(out / "32-24")) == len(NAMES)
     assert (out / "train_pairs.txt").read_bytes() == (tree / "train_pairs.txt").read_bytes()
+
+
+def test_pixels_are_stored_raw_unless_png_is_asked_for(tree: Path, tmp_path: Path) -> None:
+    arguments = ["--root", tree, "--sizes", "64-48", "--n_worker", 1]
+    assert run_script(MAIN, *arguments, "--out", tmp_path / "a") == 0
+    assert run_script(MAIN, *arguments, "--out", tmp_path / "b", "--format", "png") == 0
+    raw, png = ImageStore(tmp_path / "a" / "64-48"), ImageStore(tmp_path / "b" / "64-48")
+    assert raw.meta and raw.meta.format == "raw" and png.meta and png.meta.format == "png"
+    for key in list(raw.keys()):
+        assert len(raw.read_bytes(key)) == 64 * 48 * 3 and png.read_bytes(key)[:4] == b"\x89PNG"
+        np.testing.assert_array_equal(raw.read(key), png.read(key))
+
+
+def test_a_disk_too_small_is_said_before_the_work(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # 9 images of 64 x 48 x 3 = 9216 bytes: 3 pages of 4096, and one for the rest
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(200_000, 100_000, 9 * 16384 - 1))
+    arguments = ["--root", tree, "--out", tmp_path / "out", "--sizes", "64-48", "--n_worker", 1]
+    with pytest.raises(ValueError, match=r"need 0.0 GB, and .*out has 0.0 GB free; .*--format png"):
+        run_script(MAIN, *arguments)
+    assert run_script(MAIN, *arguments, "--format", "png") == 0
+
+
+def test_images_are_committed_by_their_bytes() -> None:
+    def outcome(name: str, num_bytes: int) -> prepare_data.Outcome:
+        return prepare_data.Outcome(name, values=({name: b"x" * num_bytes},))
+
+    outcomes = [outcome("a", 60), outcome("b", 60), prepare_data.Outcome("c", error="bad"), outcome("d", 30)]
+    batches = [[one.name for one in batch] for batch in prepare_data._batched(outcomes, 100)]
+    assert batches == [["a", "b"], ["c", "d"]]
 
 
 def test_a_bad_image_is_named_and_the_store_waits_for_it(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import lmdb
@@ -94,6 +96,61 @@ def test_the_map_grows(tmp_path: Path) -> None:
         writer.put({f"{index}.png": picture(index, (64, 64)).tobytes()})
     writer.finish()
     np.testing.assert_array_equal(ImageStore(tmp_path / "s").read("7.png"), picture(7, (64, 64)))
+
+
+# a limit on the size of files stands for a full disk
+FULL_DISK = """
+import resource, sys
+from data.store import StoreMeta, StoreWriter
+writer = StoreWriter(sys.argv[1], StoreMeta((16, 12), "raw"))
+resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+try:
+    writer.put({"a.png": bytes(1_000_000)})
+except OSError as error:
+    sys.stdout.write(f"{type(error).__name__}: {error}")
+"""
+
+
+def test_a_full_disk_is_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FULL_DISK, str(tmp_path / "s")]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert said.startswith(f"OSError: cannot write store {tmp_path / 's.partial'} (") and "\n" not in said
+    assert "free disk space" in said and "run the same command again" in said
+
+
+def fails(*arguments: object, **options: object) -> None:
+    raise lmdb.Error("Read-only file system")
+
+
+@pytest.mark.parametrize("method", ["put", "finish", "close"])
+def test_errors_of_writing_are_one_line(tmp_path: Path, method: str) -> None:
+    class Env:
+        begin = sync = staticmethod(fails)
+        close = staticmethod(lambda: None)
+
+    writer = StoreWriter(tmp_path / "s", StoreMeta((16, 12)))
+    writer._env.close()
+    writer._env = Env()  # type: ignore[assignment]
+    with pytest.raises(OSError, match=r"cannot write store .*s\.partial \(Read-only file system\): free disk space or"):
+        getattr(writer, method)(*[{"a.png": b"x"}] * (method == "put"))
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lmdb, "open", fails)
+    with pytest.raises(OSError, match=r"cannot write store .*s\.partial \(Read-only file system\)"):
+        StoreWriter(tmp_path / "s", StoreMeta((16, 12)))
+    with pytest.raises(OSError, match=r"File exists|Not a directory"):
+        (tmp_path / "file").write_bytes(b"")
+        StoreWriter(tmp_path / "file" / "s", StoreMeta((16, 12)))
+
+
+def test_leftovers_that_are_no_lmdb_are_dropped(tmp_path: Path) -> None:
+    (tmp_path / "s.partial").mkdir()
+    (tmp_path / "s.partial" / "data.mdb").write_bytes(b"hello" * 5000)
+    writer = StoreWriter(tmp_path / "s", StoreMeta((16, 12)))
+    assert writer.written == set()
+    writer.close()
 
 
 def test_a_missing_store_says_what_to_run_and_what_is_there(tmp_path: Path) -> None:
