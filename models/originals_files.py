@@ -18,6 +18,8 @@ STATUSES: tuple[Status, ...] = ("mapped", "dropped", "missing", "unexpected")
 
 NETWORKS = {"generator": "generator", "generator_ema": "generator", "discriminator": "discriminator"}
 OPTIMIZERS = {"generator_optimizer": "generator", "discriminator_optimizer": "discriminator"}
+_NTED_ENTRIES = {"net_G_ema": "generator_ema", "net_G": "generator", "net_D": "discriminator"}
+_DPTN_ENTRIES = {"netG": "generator_ema", "netD": "discriminator"}
 _ENTRY = re.compile(r"(net|opt)_?([GD])(_ema)?")
 
 
@@ -66,14 +68,16 @@ def examine(system: str, contents: Iterable[Mapping[str, Any]], expected: Mappin
 
 
 def pack(system: str, networks: Mapping[str, State]) -> dict[str, dict[str, Any]]:
-    """Our networks as published files: file name -> content. DPTN's files have room for one generator: the EMA's."""
+    """Our networks as published files: file name -> content. DPTN's files have room for one generator: the EMA's.
+
+    Args: networks: states by `NETWORKS`; an imported run may have no discriminator.
+    """
     published = {entry: to_published(system, NETWORKS[entry], state) for entry, state in networks.items()}
+    names = _DPTN_ENTRIES if system.startswith("dptn") else _NTED_ENTRIES
+    entries = {name: published[entry] for name, entry in names.items() if entry in published}
     if system == "dptn":
-        return {"latest_net_G.pth": published["generator_ema"], "latest_net_D.pth": published["discriminator"]}
-    if system == "dptn-step":
-        return {"dptn-step.pth": {"netG": published["generator_ema"], "netD": published["discriminator"]}}
-    names = {"net_G_ema": "generator_ema", "net_G": "generator", "net_D": "discriminator"}
-    return {f"{system}.pt": {name: published[entry] for name, entry in names.items()}}
+        return {f"latest_{name.replace('net', 'net_')}.pth": state for name, state in entries.items()}
+    return {f"{system}.{'pth' if system == 'dptn-step' else 'pt'}": entries}
 
 
 def summary(rows: Sequence[Row]) -> list[str]:

@@ -35,7 +35,7 @@ def main() -> None:
         raise ValueError(f"no checkpoint in {folder}; give the --name of a run")
     state = load_checkpoint(path)
     system = published_system(saved_config(state["config"]))
-    files = pack(system, {entry: state[entry] for entry in NETWORKS})
+    files = pack(system, {entry: state[entry] for entry in NETWORKS if entry in state})
     taken = [str(arguments.output / name) for name in files if (arguments.output / name).exists()]
     if taken:
         raise ValueError(f"{taken[0]} exists; give another --output")

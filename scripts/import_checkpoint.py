@@ -16,17 +16,15 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.overrides import TorchFunctionMode
 
 from config.cli import config_from, run, run_parser
 from config.load import dump_config, load_config
-from config.schema import AdamConfig, Config
-from models.build import build_discriminator, build_networks
+from config.schema import Config
 from models.checkpoints import list_checkpoints
-from models.originals import PARTS, SYSTEMS, State, misfit, optimizer_from_published
+from models.originals import PARTS, SYSTEMS, misfit, optimizer_from_published
 from models.originals_files import NETWORKS, OPTIMIZERS, Found, Shapes, details, examine, summary
+from models.unfilled import unfilled_networks
 from trainers.checkpoint import save_checkpoint
-from trainers.optim import build_adam, lazy_adam
 
 SHIPPED_CONFIGS = Path(__file__).resolve().parent.parent / "config"
 # DPTN was published for square images
@@ -52,13 +50,13 @@ def main() -> None:
     if list_checkpoints(folder / "checkpoints"):
         raise ValueError(f"{folder} already has checkpoints; use another --name")
     contents = [read_published(path, arguments.trust) for path in arguments.input]
-    networks = bare_networks(config)
+    networks = networks_of(config)
     found = examine(arguments.system, contents, shapes(networks))
     sys.stdout.write("\n".join(report(found, arguments.verbose)) + "\n")
     check(found, arguments, config, contents)
     if arguments.no_optimizers:
         found.optimizers.clear()
-    write_run(folder, config, arguments, run_state(config, networks, found))
+    write_run(folder, config, arguments, run_state(networks, found))
     inputs = ", ".join(map(str, arguments.input))
     lines = [f"{arguments.system}: {inputs}", *report(found, verbose=True)]
     (folder / "import.txt").write_text("\n".join(lines) + "\n")
@@ -100,19 +98,9 @@ def refusal(error: str) -> str:
     )
 
 
-class WithoutValues(TorchFunctionMode):
-    """Build networks whose weights are reserved and never filled: their names and shapes cost no time and no memory."""
-
-    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if func in (torch.Tensor.normal_, torch.Tensor.uniform_, nn.functional.normalize):
-            return args[0]
-        return (torch.empty if func is torch.randn else func)(*args, **(kwargs or {}))
-
-
-def bare_networks(config: Config) -> dict[str, nn.Module]:
-    """The networks of a config, for the names and shapes of their tensors alone."""
-    with WithoutValues():
-        return dict(zip(PARTS, build_networks(config), strict=True))
+def networks_of(config: Config) -> dict[str, nn.Module]:
+    """The networks of a config by part, for the names and shapes of their tensors alone."""
+    return dict(zip(PARTS, unfilled_networks(config), strict=True))
 
 
 def shapes(networks: Mapping[str, nn.Module]) -> dict[str, Shapes]:
@@ -174,44 +162,27 @@ def fitting(contents: Sequence[Mapping[str, Any]], asked: Path) -> list[str]:
     return found
 
 
-def run_state(config: Config, networks: Mapping[str, nn.Module], found: Found) -> dict[str, Any]:
-    """Networks and optimizers of a checkpoint: from the files, and made new where they have none."""
+def run_state(networks: Mapping[str, nn.Module], found: Found) -> dict[str, Any]:
+    """Networks and optimizers of a checkpoint, from the files alone: training makes new what they do not hold."""
     states: dict[str, Any] = {entry: renamed.state for entry, renamed in found.networks.items()}
     states.setdefault("generator", states.get("generator_ema"))
     states.setdefault("generator_ema", states["generator"])
-    if "discriminator" not in states:
-        states["discriminator"] = fresh_discriminator(config)
-    objective, optim = config.objective, config.optim
-    lazy = lazy_adam(optim.discriminator, objective.r1_interval if objective.r1_gamma else None)
-    for entry, settings in zip(OPTIMIZERS, (optim.generator, lazy), strict=True):
-        states[entry] = adam_state(networks[OPTIMIZERS[entry]], settings, entry, found)
-    return states
-
-
-def fresh_discriminator(config: Config) -> State:
-    """A discriminator's state, its weights a function of `config.seed`."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        return build_discriminator(config.discriminator, config.data.image_size, config.schedule.num_steps).state_dict()
-
-
-def adam_state(network: nn.Module, settings: AdamConfig, entry: str, found: Found) -> dict[str, Any]:
-    """An optimizer's state: the config's settings, and the moments of the files where they have them."""
-    parameters = [name for name, _ in network.named_parameters()]
-    state = build_adam(network, settings).state_dict()
-    if entry in found.optimizers:
+    for entry in found.optimizers:
+        part = OPTIMIZERS[entry]
+        parameters = [name for name, _ in networks[part].named_parameters()]
         try:
-            renamed = found.networks[OPTIMIZERS[entry]]
-            state["state"] = optimizer_from_published(found.optimizers[entry], renamed, parameters)
+            states[entry] = {
+                "state": optimizer_from_published(found.optimizers[entry], found.networks[part], parameters)
+            }
         except (ValueError, KeyError) as error:
             raise ValueError(
                 f"the files' {entry} does not belong to their network: {error}; --no_optimizers leaves it out"
             ) from None
-    return state
+    return states
 
 
 def _accounts(system: str, contents: Sequence[Mapping[str, Any]], config: Config) -> bool:
-    found = examine(system, contents, shapes(bare_networks(config)))
+    found = examine(system, contents, shapes(networks_of(config)))
     return bool(found.networks) and not found.unexplained
 
 

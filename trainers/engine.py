@@ -88,9 +88,12 @@ class Engine:
         return {"config": dump_config(self.config), **counters, **modules}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` gave."""
+        """Continue from what `state` gave; what an imported checkpoint does not hold starts afresh."""
         for name, module in self._stateful().items():
-            module.load_state_dict(state[name])
+            if name in state:
+                # an imported optimizer is moments alone: its settings are the config's
+                settings = module.state_dict() if isinstance(module, Optimizer) else {}
+                module.load_state_dict({**settings, **state[name]})
         self.step, self.r1, self.guard.skipped = state["step"], state["r1"], state["skipped"]
 
     def autocast(self) -> Any:

@@ -119,9 +119,21 @@ def test_training_goes_on_from_a_generator_alone(system, dataset, tmp_path, impo
     assert importing(system, config, save(tmp_path, {"g.pth": content})) == 0
     trainer = Trainer(config, tmp_path / "result" / "run", World(0, 1, torch.device("cpu")))
     assert equal(trainer.engine.generator.state_dict(), states(config)["generator_ema"])
-    assert imported(tmp_path).keys() - {"format"} == trainer.engine.state().keys()
+    assert equal(trainer.engine.discriminator.state_dict(), build_networks(config)[1].state_dict())
+    assert "discriminator" not in imported(tmp_path)
     trainer.train()
     assert trainer.engine.step == config.trainer.max_steps
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_generator_alone_is_exported_alone(system, tmp_path, importing, monkeypatch):
+    content = to_published(system, "generator", states(config_of(system))["generator_ema"])
+    assert importing(system, config_of(system), save(tmp_path, {"g.pth": content})) == 0
+    flags = ["--name", "run", "--checkpoints_dir", tmp_path / "result", "--output", tmp_path / "out"]
+    assert command(monkeypatch, export_original, *flags) == 0
+    [path] = (tmp_path / "out").iterdir()
+    written = torch.load(path)
+    assert all(equal(state, content) for state in ([written] if system == "dptn" else written.values()))
 
 
 def adam_of(names: list[str], state: State, value: float) -> dict[str, Any]:
