@@ -17,36 +17,39 @@ import torch
 from config.cli import config_from, run, run_parser
 from trainers.distributed import World, connect, is_lost_process
 from trainers.guard import Diverged
+from trainers.heartbeat import EXIT_LOST
 from trainers.log import set_aside
 from trainers.trainer import Ending, Trainer
 
 LOG = logging.getLogger(__name__)
-EXIT_LOST, EXIT_DIVERGED, EXIT_STOPPED = 3, 4, 75
+EXIT_DIVERGED, EXIT_STOPPED = 4, 75
 
 
 def main() -> int:
     parser = run_parser("Train a run, or continue one: run the same command again.")
     parser.add_argument("--no_resume", action="store_true", help="start afresh; an existing run folder is set aside")
-    parser.add_argument("--timeout", type=float, default=300, help="seconds until a silent peer counts as lost")
+    parser.add_argument(
+        "--timeout", type=float, default=45, help="seconds until a process without a sign of life is lost"
+    )
     arguments = parser.parse_args()
     if arguments.debug:
         arguments.overrides.append("trainer.log_every=1")
         torch.autograd.set_detect_anomaly(True)
     config, folder = config_from(arguments), Path(arguments.checkpoints_dir) / arguments.name
-    with connect(arguments.timeout) as world:
-        try:
+    try:
+        with connect(arguments.timeout) as world:
             if arguments.no_resume and world.is_main:
                 set_aside(folder)
             world.barrier()
             return train(Trainer(config, folder, world), world)
-        except Diverged as error:
-            LOG.error("error: %s", error)
-            return EXIT_DIVERGED
-        except RuntimeError as error:
-            if not is_lost_process(error):
-                raise
-            LOG.error("error: another process was lost or is silent (%s); run the same command again", error)
-            return EXIT_LOST
+    except Diverged as error:
+        LOG.error("error: %s", error)
+        return EXIT_DIVERGED
+    except RuntimeError as error:
+        if not is_lost_process(error):
+            raise
+        LOG.error("error: another process was lost or is silent (%s); run the same command again", error)
+        return EXIT_LOST
 
 
 def train(trainer: Trainer, world: World) -> int:

@@ -207,7 +207,10 @@ class TrainerConfig(Section):
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 autocast where the device has bf16 matrix units, else fp32"
     )
-    compile: bool = Field(False, description="torch.compile the networks")
+    compile: bool = Field(False, description="torch.compile generator, discriminator and VGG (needs a C++ compiler)")
+    recompute_activations: bool = Field(
+        False, description="compute activations again in backward: same results, less memory, more time"
+    )
     ema_half_life: float = Field(10_000, gt=0, description="half life of the EMA generator, in generated target images")
 
 

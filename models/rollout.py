@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,7 +23,7 @@ class Pair:
 
 
 def rollout(
-    generator: nn.Module,
+    generator: Callable[..., GeneratorOutput],
     schedule: Schedule,
     pair: Pair | Sequence[Pair],
     canvas: Tensor,

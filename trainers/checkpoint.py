@@ -28,6 +28,7 @@ LOG = logging.getLogger(__name__)
 __all__ = [
     "best_value",
     "check_config",
+    "checkpoint_path",
     "find_checkpoint",
     "list_checkpoints",
     "load_checkpoint",
@@ -79,11 +80,11 @@ def best_value(folder: Path) -> float | None:
     return float(path.read_text()) if path.exists() else None
 
 
-def newest_whole(folder: Path, set_aside: bool) -> int | None:
-    """The step of the newest checkpoint that can be read; None where there is none.
+def newest_whole(folder: Path, set_aside: bool, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+    """The newest checkpoint that can be read; None where there is none.
 
     Args:
-        set_aside: rename damaged ones on the way to `*.damaged`, with a warning.
+        set_aside: rename damaged ones on the way to `*.damaged`, with a warning. device: where its tensors go.
 
     Raises:
         ValueError: none of several can be read, or one holds code or is of another format.
@@ -91,14 +92,14 @@ def newest_whole(folder: Path, set_aside: bool) -> int | None:
     found, damaged = list_checkpoints(folder), []
     for path in reversed(found):
         try:
-            step = load_checkpoint(path)["step"]
+            state = load_checkpoint(path, device)
         except DamagedCheckpoint as error:
             LOG.warning("%s", error)
             damaged.append(path)
             continue
         for bad in damaged if set_aside else ():
             bad.replace(bad.with_suffix(".damaged"))
-        return step
+        return state
     if damaged:
         raise ValueError(f"no checkpoint in {folder} can be read; put a whole one there, or start with --no_resume")
     return None

@@ -13,6 +13,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from trainers.heartbeat import heartbeat
+
+LONGEST_WAIT = timedelta(hours=1)
+
 
 @dataclass(frozen=True)
 class World:
@@ -62,20 +66,22 @@ class World:
 
 
 @contextmanager
-def connect(timeout_seconds: float = 600) -> Iterator[World]:
+def connect(timeout_seconds: float = 45) -> Iterator[World]:
     """Join the processes that torchrun or torch.distributed.launch started; alone without them.
 
-    nccl on CUDA devices, gloo on the CPU. `timeout_seconds` is how long a process waits for a peer before it fails.
+    nccl on CUDA devices, gloo on the CPU. `timeout_seconds` is how long a peer may show no sign of life before this
+    process ends; a living one may take as long as `LONGEST_WAIT` over what the others wait for.
     """
     size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
     device = _device(int(os.environ.get("LOCAL_RANK", 0)))
     if size == 1:
         yield World(0, 1, device)
         return
-    timeout = timedelta(seconds=timeout_seconds)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=timeout)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
     try:
-        yield World(rank, size, device, dist.new_group(backend="gloo", timeout=timeout))
+        control = dist.new_group(backend="gloo", timeout=LONGEST_WAIT)
+        with heartbeat(rank, size, control, timeout_seconds):
+            yield World(rank, size, device, control)
     finally:
         dist.destroy_process_group()
 

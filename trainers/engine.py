@@ -114,9 +114,6 @@ class Engine:
             network.to(self.world.device).to(memory_format=self.layout) for network in build_networks(self.config)
         )
         self.generator_ema = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        if self.config.trainer.compile:
-            self.generator.compile()
-            self.discriminator.compile()
 
     def _build_optimizers(self) -> None:
         objective, optim = self.config.objective, self.config.optim

@@ -6,17 +6,20 @@ overlap with communication. A phase registers only the network that it trains; t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from config.schema import Objective as ObjectiveConfig
 from config.schema import RolloutConfig
 from losses.adversarial import discriminator_loss, generator_loss, gradient_penalty, r1_penalty, step_loss
-from models.layers import TexturePair
+from models.layers import DiscriminatorOutput, TexturePair
 from models.rollout import Pair, rollout, training_canvas
 from models.schedules import Schedule
 
@@ -52,10 +55,23 @@ class Window:
 
 
 class Roll(nn.Module):
-    """Runs a generator over a window of steps of the schedule."""
+    """Runs a generator over a window of steps of the schedule.
 
-    def __init__(self, generator: nn.Module, schedule: Schedule, config: RolloutConfig, reconstruct: bool) -> None:
+    Args:
+        reconstruct: ask the generator for the reconstructed source too.
+        recompute: keep only the image of each step, and run the step again in backward.
+    """
+
+    def __init__(
+        self,
+        generator: nn.Module,
+        schedule: Schedule,
+        config: RolloutConfig,
+        reconstruct: bool,
+        recompute: bool = False,
+    ) -> None:
         super().__init__()
+        self.recompute = recompute
         self.generator, self.schedule, self.config, self.reconstruct = generator, schedule, config, reconstruct
         self.window = config.window or schedule.num_steps
 
@@ -80,11 +96,9 @@ class Roll(nn.Module):
         """The window from given first steps (B,) and noise (B, 3, H, W); images are (source, target)."""
         source, target = images
         canvas = training_canvas(self.schedule, source, target, noise, first_step)
-        degrade_source = self.config.degrade_source
+        degrade_source, generator = self.config.degrade_source, partial(call, self.recompute, self.generator)
         steps, outputs = zip(
-            *rollout(
-                self.generator, self.schedule, pair, canvas, first_step, self.window, degrade_source, self.reconstruct
-            ),
+            *rollout(generator, self.schedule, pair, canvas, first_step, self.window, degrade_source, self.reconstruct),
             strict=True,
         )
         step, repeats = torch.cat(steps), len(steps)
@@ -122,22 +136,29 @@ class GeneratorPhase(nn.Module):
 
     def terms(self, window: Window) -> Terms:
         """Every weighted term of the generator's loss, by name."""
-        terms: Terms = self.image_terms(window)
-        (discriminator,) = self._discriminator
-        with frozen(discriminator):
-            verdict = discriminator(window.generated)
+        terms: Terms = call(self.roll.recompute, self.image_terms, window)
+        verdict = call(self.roll.recompute, self._verdict, window.generated)
         terms["gan"] = self.config.gan * generator_loss(self.config.gan_mode, verdict.score)
         if verdict.step_log_probs is not None and self.config.step:
             terms["step_nll"] = self.config.step * step_loss(verdict.step_log_probs, window.step)
         return terms
 
+    def _verdict(self, images: Tensor) -> DiscriminatorOutput:
+        (discriminator,) = self._discriminator
+        with frozen(discriminator):
+            return discriminator(images)
+
 
 class DiscriminatorPhase(nn.Module):
-    """Real against generated and which step each belongs to; or, every `r1_interval` steps, R1 alone."""
+    """Real against generated and which step each belongs to; or, every `r1_interval` steps, R1 alone.
 
-    def __init__(self, discriminator: nn.Module, config: ObjectiveConfig) -> None:
+    What is differentiated twice calls the discriminator's `forward`, which is never compiled: PyTorch's compiled
+    functions have no second derivative.
+    """
+
+    def __init__(self, discriminator: nn.Module, config: ObjectiveConfig, recompute: bool = False) -> None:
         super().__init__()
-        self.discriminator, self.config = discriminator, config
+        self.discriminator, self.config, self.recompute = discriminator, config, recompute
 
     def forward(self, window: Window, r1: bool = False) -> tuple[Tensor, Terms, None]:
         """The loss and its terms (cut from the graph), on the images that the generator's phase made."""
@@ -147,7 +168,7 @@ class DiscriminatorPhase(nn.Module):
     def _classify(self, window: Window) -> tuple[Tensor, Terms]:
         terms: Terms = {}
         for kind, images in (("fake", window.generated.detach()), ("real", window.target)):
-            verdict = self.discriminator(images)
+            verdict = call(self.recompute, self.discriminator, images)
             terms[f"d_{kind}"] = discriminator_loss(self.config.gan_mode, verdict.score, real=kind == "real")
             if verdict.step_log_probs is not None:
                 terms[f"d_{kind}_step_nll"] = step_loss(verdict.step_log_probs, window.step)
@@ -161,7 +182,7 @@ class DiscriminatorPhase(nn.Module):
         """Always in fp32; multiplied by the interval, since it runs that seldom."""
         with torch.autocast(window.target.device.type, enabled=False):
             images = window.target.float().detach().requires_grad_()
-            verdict = self.discriminator(images)
+            verdict = self.discriminator.forward(images)
             step_log_probs = verdict.step_log_probs if self.config.r1_step else None
             penalty = r1_penalty(images, verdict.score, step_log_probs)
             loss = penalty * (self.config.r1_gamma / 2 * self.config.r1_interval)
@@ -171,7 +192,17 @@ class DiscriminatorPhase(nn.Module):
         return loss, {"r1": penalty}
 
     def _score(self, images: Tensor) -> Tensor:
-        return self.discriminator(images).score
+        return self.discriminator.forward(images).score
+
+
+def call(recompute: bool, function: Callable[..., Any], *arguments: Any) -> Any:
+    """`function(*arguments)`; with `recompute` its activations are dropped, and computed again in backward.
+
+    Nothing here draws random numbers, so what is computed again is the same, bit for bit.
+    """
+    if not recompute:
+        return function(*arguments)
+    return checkpoint(function, *arguments, use_reentrant=False, preserve_rng_state=False)
 
 
 @contextmanager

@@ -94,11 +94,12 @@ class Trainer:
         checkpoint.save_checkpoint(self.folder / "checkpoints", self.engine.state(), keep)
 
     def _after_step(self, log: RunLog | None, progress: tqdm, terms: Terms, ending: Ending) -> None:
-        """What follows a step where it is due; the checkpoint comes first, since a signal may be followed by a kill."""
+        """What follows a step where it is due.
+
+        The log line comes before the checkpoint: a run killed in between goes back to before both.
+        """
         settings, step, stopping = self.config.trainer, self.engine.step, ending is not Ending.GOING_ON
         values: dict[str, float] = {}
-        if stopping or step % settings.checkpoint_every == 0:
-            self.save()
         if stopping or step % settings.log_every == 0:
             values = self.world.mean(terms)
             names = ("gan", "step_nll", "d_real", "d_fake")
@@ -107,6 +108,8 @@ class Trainer:
             values |= self._validate()
         if log and values:
             log.scalars(step, self.engine.nimg, values)
+        if stopping or step % settings.checkpoint_every == 0:
+            self.save()
         if ending is not Ending.ASKED_TO_STOP and (stopping or step % settings.sample_every == 0):
             picture = self.validation.picture(self.engine)
             if log:
@@ -139,14 +142,13 @@ class Trainer:
 
     def _resume(self) -> None:
         """The main process chooses the checkpoint, so that all continue from the same one."""
-        folder = self.folder / "checkpoints"
-        chosen = checkpoint.newest_whole(folder, set_aside=True) if self.world.is_main else None
-        step = self.world.most(-1 if chosen is None else chosen)
+        folder, device = self.folder / "checkpoints", self.world.device
+        state = checkpoint.newest_whole(folder, set_aside=True, device=device) if self.world.is_main else None
+        step = self.world.most(state["step"] if state else -1)
         if step < 0:
             return
-        path = checkpoint.find_checkpoint(folder, step)
-        assert path is not None, "a chosen checkpoint exists"
-        state = checkpoint.load_checkpoint(path, self.world.device)
+        path = checkpoint.checkpoint_path(folder, step)
+        state = state or checkpoint.load_checkpoint(path, device)
         checkpoint.check_config(path, state["config"], self.config)
         self.engine.load_state(state)
 
