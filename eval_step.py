@@ -30,7 +30,7 @@ from losses.face import face_crop
 from metrics import folders
 from metrics.evaluate import Pair, Track, TrackScores, equal_contents, score_tracks, summarise
 from metrics.html import number
-from metrics.images import ImageFile, Size, array_image, image_file, prepare
+from metrics.images import ImageFile, Size, array_image, image_file, prepare, read_generated
 from metrics.pages import report_page
 from metrics.protocols import PROTOCOLS, Protocol, load_protocol
 from metrics.reals import real_statistics, set_hash
@@ -67,8 +67,8 @@ class Dataset:
     where it holds them, since it knows their frame, else from `pose/`.
     """
 
-    def __init__(self, config: Config) -> None:
-        self.root, self.size = Path(config.data.root), config.data.image_size
+    def __init__(self, config: Config, size: Size) -> None:
+        self.root, self.size = Path(config.data.root), size
         path, self.has_raw = store_path(self.root, self.size), (self.root / "img").is_dir()
         self.store = ImageStore(path, self.size) if path.is_dir() or not self.has_raw else None
 
@@ -124,13 +124,13 @@ def read_config(arguments: argparse.Namespace) -> Config:
     return load_config(arguments.config, [*arguments.overrides, *seed])
 
 
-def task_from_config(arguments: argparse.Namespace) -> Task:
+def task_from_config(arguments: argparse.Namespace, protocol: Protocol) -> Task:
     """The test pairs of a run's configuration; reals are train.lst where there is one."""
     config = read_config(arguments)
-    dataset = Dataset(config)
+    dataset = Dataset(config, protocol.scored_size(config.data.image_size))
     listed, reals = dataset.root / "test_pairs.txt", dataset.root / "train.lst"
     every = {output_name(line.sources[0], line.target): (line.sources[0], line.target) for line in read_pairs(listed)}
-    present = {path.name: path for path in folders.list_images(arguments.generated)}
+    present = folders.by_png_name(folders.list_images(arguments.generated))
     names = sorted(every.keys() & present.keys())
     if not names:
         raise ValueError(f"{arguments.generated} holds no image of {listed}; run inference.py first")
@@ -145,7 +145,7 @@ def task_from_config(arguments: argparse.Namespace) -> Task:
     return task
 
 
-def task_from_folders(arguments: argparse.Namespace) -> Task:
+def task_from_folders(arguments: argparse.Namespace, protocol: Protocol) -> Task:
     """Anyone's images beside their ground truth; step folders need --config, for its schedule."""
     matches = folders.match_folders(arguments.generated, arguments.ground_truth)
     sources = folders.find_sources(matches.pairs, arguments.ground_truth)
@@ -154,7 +154,7 @@ def task_from_folders(arguments: argparse.Namespace) -> Task:
         for name, (_, truth) in sorted(matches.pairs.items())
     ]
     first = image_file(matches.pairs[pairs[0].name][0]).read()
-    size = (first.shape[0], first.shape[1])
+    size = protocol.scored_size((first.shape[0], first.shape[1]))
     task = Task(pairs, [], size, [])
     task.unmatched = {"generated_only": matches.generated_only, "ground_truth_only": matches.ground_truth_only}
     schedule = build_schedule(read_config(arguments).schedule, size) if arguments.config else None
@@ -171,7 +171,7 @@ def _add_tracks(task: Task, arguments: argparse.Namespace, final: dict[str, Path
     if steps and schedule is None:
         task.decisions.append("step folders are left out: their ground truth needs the schedule of a --config")
     if steps and schedule is not None:
-        task.tracks = _step_tracks(steps, list(final), schedule)
+        task.tracks = _step_tracks(steps, final, schedule)
     else:
         task.tracks = [Track("final", {name: image_file(path) for name, path in final.items()})]
     sources = {pair.name: pair.source for pair in task.pairs if pair.source is not None}
@@ -181,7 +181,8 @@ def _add_tracks(task: Task, arguments: argparse.Namespace, final: dict[str, Path
         task.decisions.append("copying the source is not scored: not all sources are known")
 
 
-def _step_tracks(steps: list[Path], names: list[str], schedule: Schedule) -> list[Track]:
+def _step_tracks(steps: list[Path], final: dict[str, Path], schedule: Schedule) -> list[Track]:
+    files = {name: path.relative_to(steps[0].parent) for name, path in final.items()}
     if len(steps) != schedule.num_steps:
         raise ValueError(
             f"{steps[0].parent} has {len(steps)} step folders, schedule.num_steps is {schedule.num_steps}; "
@@ -190,7 +191,7 @@ def _step_tracks(steps: list[Path], names: list[str], schedule: Schedule) -> lis
     return [
         Track(
             path.name,
-            {name: image_file(path / name, f"{path.name}/{name}") for name in names},
+            {name: image_file(path / file, f"{path.name}/{file}") for name, file in files.items()},
             None if step + 1 == schedule.num_steps else partial(schedule.degrade, level=step + 1),
         )
         for step, path in enumerate(steps)
@@ -257,7 +258,12 @@ def remarks(task: Task, scorer: Scorer, scores: list[TrackScores]) -> list[str]:
     for side, names in task.unmatched.items():
         if names:
             found.append(f"{len(names)} images are {side.replace('_', ' ')} and left out, the first: {names[0]}")
-    if (jpegs := sum(not name.endswith(".png") for name in _final(task).images)) and protocol.file_format == "png":
+    images = _final(task).images.values()
+    shape = next(iter(images)).read().shape[:2]
+    if shape != task.size:
+        form = f"columns {protocol.crop_columns} of" if protocol.squares == "frame" else "scaled from"
+        found.append(f"scored at {task.size[0]}x{task.size[1]}: {form} the generated {shape[0]}x{shape[1]}")
+    if (jpegs := sum(not image.name.endswith(".png") for image in images)) and protocol.file_format == "png":
         found.append(f"{jpegs} generated images are not PNG: JPEG artefacts are part of their scores")
     if copies := equal_contents(rows):
         found.append(f"{copies} generated images are copies of another one, and scored like the rest")
@@ -301,7 +307,7 @@ def example(task: Task, protocol: Protocol, name: str) -> list[np.ndarray]:
     pair = next(pair for pair in task.pairs if pair.name == name)
     truths = [image for image in (pair.source, pair.target) if image is not None]
     prepared = [prepare(image.read(), task.size, protocol, image.name) for image in truths]
-    return [*prepared, _final(task).images[name].read()]
+    return [*prepared, read_generated(_final(task).images[name], task.size, protocol)]
 
 
 def check_metrics(device: torch.device, protocol: Protocol) -> int:
@@ -348,7 +354,8 @@ def main() -> int:
             return check_metrics(world.device, protocol)
         if world.is_main:
             _LOG.info("protocol\n  %s", "\n  ".join(protocol.lines()))
-        task = task_from_folders(arguments) if arguments.ground_truth else task_from_config(arguments)
+        make_task = task_from_folders if arguments.ground_truth else task_from_config
+        task = make_task(arguments, protocol)
         choose_reals(arguments, task)
         scorer = load_scorer(protocol, world.device, face_crop, arguments.pckh)
         scores, means, reals = score(task, scorer, arguments.cache)

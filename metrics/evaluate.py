@@ -17,7 +17,8 @@ from tqdm import tqdm
 
 from metrics import parallel
 from metrics.distribution import frechet_distance_of, kernel_distance
-from metrics.images import ImageFile, Pixels, Size, prepare
+from metrics.images import ImageFile, Pixels, Size, prepare, read_generated
+from metrics.protocols import Protocol
 from metrics.scorer import FeatureStatistics, Row, Scorer, degrade_pixels
 
 Degrade = Callable[[Tensor], Tensor]
@@ -113,7 +114,7 @@ def _batches(pairs: Sequence[Pair], scorer: Scorer, size: Size, pool: ThreadPool
     with tqdm(total=len(mine), unit="pair", desc="scoring", disable=rank > 0 or None) as bar:
         for start in range(0, len(mine), step):
             positions, members = map(list, zip(*mine[start : start + step], strict=True))
-            targets = list(pool.map(lambda pair: _read_prepared(pair.target, size, scorer), members))
+            targets = list(pool.map(lambda pair: _read_prepared(pair.target, size, scorer.protocol), members))
             yield Batch(positions, members, targets)
             bar.update(len(members))
 
@@ -123,8 +124,8 @@ def _score_batch(
 ) -> None:
     targets = degrade_pixels(batch.targets, track.degrade)
     size = (targets[0].shape[0], targets[0].shape[1])
-    read = _read_generated if track.prepared else _read_prepared
-    generated = list(pool.map(lambda pair: read(track.images[pair.name], size, scorer), batch.pairs))
+    read = read_generated if track.prepared else _read_prepared
+    generated = list(pool.map(lambda pair: read(track.images[pair.name], size, scorer.protocol), batch.pairs))
     rows = scorer.pixel_scores(list(zip(generated, targets, strict=True)), pool)
     for pair, row, image, distance in zip(
         batch.pairs, rows, generated, scorer.lpips_scores(generated, targets), strict=True
@@ -154,18 +155,8 @@ def _score_people(
         row |= face
 
 
-def _read_generated(image: ImageFile, size: Size, scorer: Scorer) -> Pixels:
-    pixels = image.read()
-    if pixels.shape[:2] != size:
-        raise ValueError(
-            f"generated image {image.name} is {pixels.shape[0]}x{pixels.shape[1]}, the others are {size[0]}x{size[1]}; "
-            "all must have one size"
-        )
-    return pixels
-
-
-def _read_prepared(image: ImageFile, size: Size, scorer: Scorer) -> Pixels:
-    return prepare(image.read(), size, scorer.protocol, image.name)
+def _read_prepared(image: ImageFile, size: Size, protocol: Protocol) -> Pixels:
+    return prepare(image.read(), size, protocol, image.name)
 
 
 def _merge(shares: list[TrackScores]) -> TrackScores:

@@ -33,6 +33,15 @@ def list_images(folder: Path) -> list[Path]:
     return inside
 
 
+def by_png_name(images: Sequence[Path]) -> dict[str, Path]:
+    """Files by their names with `.png`, whatever their suffix; raises ValueError where two answer to one name."""
+    found: dict[str, Path] = {}
+    for path in images:
+        if (other := found.setdefault(f"{path.stem}.png", path)) != path:
+            raise ValueError(f"{path} and {other} answer to one name; keep one of them")
+    return found
+
+
 def step_folders(folder: Path) -> list[Path]:
     """The folders `step_00`, `step_01`, ... in order; raises ValueError where one between is missing."""
     found = {int(match[1]): path for path in folder.glob("step_*") if (match := STEP_FOLDER.fullmatch(path.name))}

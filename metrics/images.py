@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from metrics.protocols import Protocol
+from metrics.protocols import FRAME, Protocol
 
 Pixels = NDArray[np.uint8]
 Size = tuple[int, int]
@@ -65,10 +65,21 @@ def prepare(image: Pixels, size: Size, protocol: Protocol, name: str) -> Pixels:
             f"{name} is {height}x{width}, of another shape than the generated {size[0]}x{size[1]}; give ground "
             "truth of the same shape, or --protocol dptn for 256x256 images with a border"
         )
-    if (height, width) == size:
-        return image
-    resample = Image.Resampling[protocol.resize_filter.upper()]
-    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), resample))
+    return _resize(image, size, protocol)
+
+
+def read_generated(image: ImageFile, size: Size, protocol: Protocol) -> Pixels:
+    """A generated image at the scored `size` (H, W); raises ValueError where it has another size."""
+    pixels = image.read()
+    found = (pixels.shape[0], pixels.shape[1])
+    if protocol.scored_size(found) != size:
+        raise ValueError(
+            f"generated image {image.name} is {found[0]}x{found[1]}, the others are {size[0]}x{size[1]}; "
+            "all must have one size"
+        )
+    if found == size:
+        return pixels
+    return _crop(pixels, protocol, image.name) if protocol.squares == "frame" else _resize(pixels, size, protocol)
 
 
 def digest_bytes(data: bytes) -> str:
@@ -76,10 +87,17 @@ def digest_bytes(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
+def _resize(image: Pixels, size: Size, protocol: Protocol) -> Pixels:
+    if image.shape[:2] == size:
+        return image
+    resample = Image.Resampling[protocol.resize_filter.upper()]
+    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), resample))
+
+
 def _crop(image: Pixels, protocol: Protocol, name: str) -> Pixels:
     assert protocol.crop_columns is not None
     first, last = protocol.crop_columns
-    if image.shape[:2] != (256, 256):
+    if image.shape[:2] != FRAME:
         raise ValueError(
             f"{name} is {image.shape[0]}x{image.shape[1]}; protocol {protocol.name} takes columns {first}..{last} of "
             "256x256 low-resolution images, or images of the generated ones' size"

@@ -13,6 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from metrics.paired import SsimWindow
 
+FRAME = (256, 256)  # H, W of DeepFashion's low-resolution images, which have a white border
+
 
 class Part(BaseModel):
     """Frozen and strict: an unknown key is an error."""
@@ -47,6 +49,11 @@ class Protocol(Part):
     crop_columns: tuple[int, int] | None = Field(
         None, description="first and last column kept of 256x256 ground truth; null: ground truth is resized whole"
     )
+    squares: Literal["frame", "stretched"] = Field(
+        "frame",
+        description="what generated 256x256 images are, where crop_columns is set: frames of which the same columns "
+        "are kept, or the picture scaled to a square, which is scaled back",
+    )
     canvas: tuple[int, int] | None = Field(
         None, description="H, W of a white canvas that both images are pasted on for SSIM, PSNR, L1 and MAE"
     )
@@ -77,6 +84,13 @@ class Protocol(Part):
             raise ValueError("ssim: the size of a uniform window must be odd")
         return self
 
+    def scored_size(self, size: tuple[int, int]) -> tuple[int, int]:
+        """(H, W) at which generated images of `size` are scored: that of the picture, for 256x256 ones with a frame."""
+        if self.crop_columns is None or size != FRAME:
+            return size
+        first, last = self.crop_columns
+        return FRAME[0], last - first + 1
+
     def lines(self) -> list[str]:
         """Every choice as `key: value`."""
         values = self.model_dump(mode="json")
@@ -94,19 +108,20 @@ _NTED = Protocol(
     real_set="the images of train.lst",
     real_count=48_674,
 )
+_DPTN = _NTED.model_copy(
+    update={
+        "name": "dptn",
+        "description": "DPTN (CVPR 2022) and GFLA: low-resolution ground truth, scored on a white 256x256 canvas",
+        "crop_columns": (40, 215),
+        "canvas": FRAME,
+        "real_set": "the whole training folder",
+        "real_count": None,
+    }
+)
 
 PROTOCOLS: dict[str, Protocol] = {
     "nted": _NTED,
-    "dptn": _NTED.model_copy(
-        update={
-            "name": "dptn",
-            "description": "DPTN (CVPR 2022) and GFLA: low-resolution ground truth, scored on a white 256x256 canvas",
-            "crop_columns": (40, 215),
-            "canvas": (256, 256),
-            "real_set": "the whole training folder",
-            "real_count": None,
-        }
-    ),
+    "dptn": _DPTN,
     "standard": Protocol(
         name="standard",
         description="what the wider field reports: TensorFlow's Inception as ported by torch-fidelity, Gaussian SSIM",
@@ -115,6 +130,13 @@ PROTOCOLS: dict[str, Protocol] = {
         inception_resize="tensorflow",
         real_set="the images of train.lst",
         real_count=48_674,
+    ),
+    "dptn_stretched": _DPTN.model_copy(
+        update={
+            "name": "dptn_stretched",
+            "description": "as dptn, for generated pictures that were scaled from 256x176 to 256x256",
+            "squares": "stretched",
+        }
     ),
 }
 

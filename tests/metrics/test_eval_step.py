@@ -256,3 +256,76 @@ def test_bad_arguments_are_one_line_and_exit_code_2(eval_step, arguments, said):
 def test_steps_of_another_schedule_are_refused(evaluation, eval_step):
     code, _, error = eval_step("--generated", evaluation.generated, *evaluation.options, "schedule.num_steps=5")
     assert code == 2 and "has 3 step folders, schedule.num_steps is 5" in error
+
+
+@pytest.mark.parametrize("steps", [False, True])
+def test_jpeg_folders_of_published_names_are_read_as_they_are(steps, evaluation, eval_step, tmp_path):
+    folder = tmp_path / "results"
+    for path in evaluation.generated.rglob("*.png"):
+        place = folder / path.relative_to(evaluation.generated).with_suffix(".jpg")
+        if steps or place.parent == folder:
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with Image.open(path) as image:
+                image.save(place, quality=95)
+    code, out, error = eval_step("--generated", folder, "--output", tmp_path / "report", *evaluation.options)
+    assert code == 0, error
+    report = load(tmp_path / "report")
+    assert report["counts"] == {"pairs": 12, "generated_only": 0, "ground_truth_only": 0}
+    assert len(report["steps"]) == (3 if steps else 1)
+    assert "12 generated images are not PNG" in out
+
+
+def test_one_pair_in_two_formats_is_refused(evaluation, eval_step, tmp_path):
+    [first, *_] = sorted(evaluation.generated.glob("*.png"))
+    folder = tmp_path / "results"
+    shutil.copytree(evaluation.generated, folder)
+    shutil.copy(first, folder / f"{first.stem}.jpg")
+    code, _, error = eval_step("--generated", folder, *evaluation.options)
+    assert code == 2 and "answer to one name" in error
+
+
+def framed(picture):
+    """A 256x176 picture in its white 256x256 frame."""
+    return np.pad(picture, ((0, 0), (40, 40), (0, 0)), constant_values=255)
+
+
+def stretched(picture):
+    """A 256x176 picture scaled to 256x256."""
+    return np.asarray(Image.fromarray(picture).resize((256, 256), Image.Resampling.BICUBIC))
+
+
+@pytest.fixture
+def low_resolution(tmp_path, make_picture):
+    """Two darkened pictures as 256x176, in a frame and stretched, and their ground truth in a frame."""
+    for index in range(2):
+        truth = make_picture(index, (256, 176))
+        fake = (truth * 0.9).astype(np.uint8)
+        images = {"truth": framed(truth), "plain": fake, "frame": framed(fake), "square": stretched(fake)}
+        for name, image in images.items():
+            (tmp_path / name).mkdir(exist_ok=True)
+            Image.fromarray(image).save(tmp_path / name / f"{index}.png")
+    return tmp_path
+
+
+def low_resolution_scores(eval_step, folder, name, protocol):
+    arguments = ["--generated", folder / name, "--ground_truth", folder / "truth", "--protocol", protocol]
+    code, out, error = eval_step(*arguments, "--output", folder / "report")
+    assert code == 0, error
+    return load(folder / "report"), out
+
+
+def test_square_frames_have_the_scores_of_their_columns_40_to_215(low_resolution, eval_step):
+    plain, _ = low_resolution_scores(eval_step, low_resolution, "plain", "dptn")
+    frame, out = low_resolution_scores(eval_step, low_resolution, "frame", "dptn")
+    assert frame["image_size"] == [256, 176]
+    assert frame["steps"] == plain["steps"]
+    assert "scored at 256x176: columns (40, 215) of the generated 256x256" in out
+
+
+def test_stretched_squares_are_scaled_back_where_the_protocol_says_so(low_resolution, eval_step):
+    plain, _ = low_resolution_scores(eval_step, low_resolution, "plain", "dptn")
+    square, out = low_resolution_scores(eval_step, low_resolution, "square", "dptn_stretched")
+    wrong, _ = low_resolution_scores(eval_step, low_resolution, "square", "dptn")
+    assert square["steps"][0]["psnr"] == pytest.approx(plain["steps"][0]["psnr"], abs=0.1)
+    assert wrong["steps"][0]["psnr"] < square["steps"][0]["psnr"] - 5
+    assert "scored at 256x176: scaled from the generated 256x256" in out

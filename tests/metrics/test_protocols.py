@@ -6,7 +6,7 @@ from metrics.protocols import PROTOCOLS, load_protocol
 
 
 def test_the_named_protocols_are_those_of_the_field():
-    assert sorted(PROTOCOLS) == ["dptn", "nted", "standard"]
+    assert sorted(PROTOCOLS) == ["dptn", "dptn_stretched", "nted", "standard"]
     nted, dptn, standard = (PROTOCOLS[name] for name in ("nted", "dptn", "standard"))
     assert (nted.ssim["ssim"].window, nted.ssim["ssim"].size, nted.real_count) == ("uniform", 51, 48_674)
     assert (dptn.crop_columns, dptn.canvas) == ((40, 215), (256, 256))
