@@ -5,9 +5,10 @@
 The plain way: Pillow decodes the PNG, every limb is drawn on a canvas of its own with a distance transform of the
 whole image, every heatmap is a full-size expression, and the floats that the network takes are made and batched at
 once. Ours hands bytes and joints to the device, as a loader process does. Both augment alike, and what `to_device`
-makes of our samples is checked to be the plain way's. One JSON object is printed: pairs/s on one core; `ratio`
-compares the skeleton from a `raw` store, `ratio_png` from a `png` store; `to_device` is that step alone on the same
-core, where training on a GPU has the GPU do it, and `ratio_with_to_device` counts it in.
+makes of our samples is checked to be the plain way's. One JSON object is printed: pairs/s on one core from either
+kind of store, and each over the plain way's; `ratio` is the skeleton's from the kind that `prepare_data` writes unless
+told otherwise. `to_device` is that step alone on the same core, where training on a GPU has the GPU do it, and
+`ratio_with_to_device` counts it in.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -34,7 +36,7 @@ from data.loader import Batch, collate, to_device
 from data.openpose import COLOURS, DEEPFASHION_FRAME, HEATMAP_LIMBS, SKELETON_LIMBS
 from data.pairs import PairLine, store_key, write_pairs
 from data.pose import to_image_frame
-from data.store import StoreMeta, StoreWriter, encode_image, encode_keypoints, keypoints_key, store_path
+from data.store import FORMATS, StoreMeta, StoreWriter, encode_image, encode_keypoints, keypoints_key, store_path
 
 Size = tuple[int, int]
 AUGMENT_SCALE = 1.1
@@ -62,28 +64,31 @@ def main() -> int:
 
 def measure(folder: Path, size: Size, num_pairs: int, seconds: float) -> dict[str, object]:
     """Pairs/s of both ways for each pose form, after checking that their pixels agree."""
-    for image_format in ("png", "raw"):
+    for image_format in FORMATS:
         write_dataset(folder / image_format, size, num_pairs, image_format)
-    report: dict[str, object] = {"size": f"{size[0]}x{size[1]}", "unit": "pairs/s of one core's time"}
+    report: dict[str, Any] = {"size": f"{size[0]}x{size[1]}", "unit": "pairs/s of one core's time"}
     for pose in ("skeleton", "joints_limbs"):
-        png, raw = (dataset(folder / image_format, size, pose) for image_format in ("png", "raw"))
-        plain = PlainPairs(png, pose)
-        batch = raw[Draw(0, 3)]
-        assert_same(plain.sample(3), to_device(collate([batch]), "cpu"))
-        assert_same(plain.sample(3), to_device(collate([png[Draw(0, 3)]]), "cpu"))
+        stores = {image_format: dataset(folder / image_format, size, pose) for image_format in FORMATS}
+        plain = PlainPairs(stores["png"], pose)
+        for pairs in stores.values():
+            assert_same(plain.sample(3), to_device(collate([pairs[Draw(0, 3)]]), "cpu"))
+        batch = [stores["raw"][Draw(0, 3)]] * BATCH
         ways: dict[str, Callable[[int], object]] = {
             "plain": partial(batched, plain.sample, num_pairs),
-            "png": partial(batched, partial(ours, png), num_pairs),
-            "raw": partial(batched, partial(ours, raw), num_pairs),
-            "to_device": lambda _, batch=batch: to_device(collate([batch] * BATCH), "cpu"),  # type: ignore[misc]
+            **{name: partial(batched, partial(ours, pairs), num_pairs) for name, pairs in stores.items()},
+            "to_device": lambda _, batch=batch: to_device(collate(batch), "cpu"),  # type: ignore[misc]
         }
-        report[pose] = rates = measure_ways(ways, num_pairs, seconds)
-        if pose == "skeleton":
-            report["ratio"] = round(rates["raw"] / rates["plain"], 2)
-            report["ratio_png"] = round(rates["png"] / rates["plain"], 2)
-            whole = 1 / (1 / rates["raw"] + 1 / rates["to_device"])
-            report["ratio_with_to_device"] = round(whole / rates["plain"], 2)
-    return report
+        rates = measure_ways(ways, num_pairs, seconds)
+        report[pose] = rates | ratios(rates)
+    return report | {"store": FORMATS[0], "ratio": ratios(report["skeleton"])["ratio"]}
+
+
+def ratios(rates: dict[str, float]) -> dict[str, float]:
+    """How many times the plain way: from the default store, from each, and from the default with `to_device`."""
+    seconds = 1 / rates[FORMATS[0]] + 1 / rates["to_device"]
+    speeds = {"ratio": rates[FORMATS[0]], **{f"ratio_{name}": rates[name] for name in FORMATS}}
+    speeds["ratio_with_to_device"] = 1 / seconds
+    return {name: round(speed / rates["plain"], 2) for name, speed in speeds.items()}
 
 
 def measure_ways(ways: dict[str, Callable[[int], object]], num_pairs: int, seconds: float) -> dict[str, float]:

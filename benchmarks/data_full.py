@@ -135,7 +135,8 @@ def timed(module: list[str]) -> Run:
 def first_batch(root: Path, size: tuple[int, int]) -> dict[str, float]:
     """Seconds from opening the dataset to a batch on the device, with two loader processes."""
     begin = time.perf_counter()
-    for batch in train_loader(open_dataset(root, size), sampler(root, size, 1), 2, False):
+    dataset = open_dataset(root, size)
+    for batch in train_loader(dataset, sampler(dataset, 1), 2, False):
         to_device(batch, "cpu")
         break
     return {"first_batch_seconds": round(time.perf_counter() - begin, 2)}
@@ -147,7 +148,7 @@ def walk_epoch(root: Path, size: tuple[int, int]) -> dict[str, object]:
     num_steps = len(dataset) // BATCH_SIZE
     marks: list[int] = []
     begin = time.perf_counter()
-    for step, _ in enumerate(train_loader(dataset, sampler(root, size, num_steps), 1, False)):
+    for step, _ in enumerate(train_loader(dataset, sampler(dataset, num_steps), 1, False)):
         if step in (num_steps // 20, num_steps // 2, num_steps - 10):
             marks.append(private_mb(children("self")[0]))
     pairs_a_second = num_steps * BATCH_SIZE / (time.perf_counter() - begin)
@@ -158,8 +159,8 @@ def open_dataset(root: Path, size: tuple[int, int]) -> PairDataset:
     return PairDataset(root, "train", size, "skeleton", augment_scale=1.1)
 
 
-def sampler(root: Path, size: tuple[int, int], num_steps: int) -> StepSampler:
-    return StepSampler(len(open_dataset(root, size)), Share(BATCH_SIZE, BATCH_SIZE), range(num_steps))
+def sampler(dataset: PairDataset, num_steps: int) -> StepSampler:
+    return StepSampler(len(dataset), Share(BATCH_SIZE, BATCH_SIZE), range(num_steps))
 
 
 def children(pid: int | str) -> list[int]:

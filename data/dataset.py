@@ -147,10 +147,10 @@ class PairTable(NamedTuple):
     def from_lines(cls, lines: list[PairLine]) -> PairTable:
         """Names become store keys, held once."""
         number: dict[str, int] = {}
-        targets = [number.setdefault(store_key(line.target), len(number)) for line in lines]
-        sources = [number.setdefault(store_key(name), len(number)) for line in lines for name in line.sources]
+        targets = [number.setdefault(line.target, len(number)) for line in lines]
+        sources = [number.setdefault(name, len(number)) for line in lines for name in line.sources]
         offsets = np.cumsum([0, *(len(line.sources) for line in lines)])
-        keys = np.array([key.encode() for key in number])
+        keys = np.array([store_key(name).encode() for name in number])
         return cls(keys, np.array(targets, np.int32), np.array(sources, np.int32), offsets)
 
     def name(self, number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ def read_pairs(path: str | Path) -> list[PairLine]:
     Raises:
         ValueError: the file is missing or empty, or a line is malformed; names file and line number.
     """
-    lines = [_parse_line(text, where) for where, text in _lines(Path(path))]
+    known: dict[str, str] = {}
+    lines = [_parse_line(text, where, known) for where, text in _lines(Path(path))]
     if not lines:
         raise ValueError(f"{path} holds no pairs; build it with python -m scripts.make_pairs")
     return lines
@@ -80,7 +82,8 @@ def output_name(source: str, target: str) -> str:
 
 def store_key(name: str) -> str:
     """Key of an image in a store: its name with `.png`."""
-    return str(PurePosixPath(name).with_suffix(".png"))
+    # by strings: making a path takes longer, and interns its parts
+    return posixpath.splitext(posixpath.normpath(name))[0] + ".png"
 
 
 def check_name(name: str, where: str) -> str:
@@ -94,10 +97,9 @@ def check_name(name: str, where: str) -> str:
         raise ValueError(f"{where}: empty image name; a line is target,source[,source ...]")
     if len(name) > _NAME_LIMIT or not name.isprintable() or "\\" in name:
         raise ValueError(f"{where}: {shown!r} is no image name: at most {_NAME_LIMIT} printable characters, / between")
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts or re.match(r"[A-Za-z]:", name):
+    if name.startswith("/") or ".." in name.split("/") or re.match(r"[A-Za-z]:", name):
         raise ValueError(f"{where}: {shown!r} leaves the dataset folder; use a path relative to it, without ..")
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
+    if posixpath.splitext(name)[1].lower() not in IMAGE_SUFFIXES:
         raise ValueError(f"{where}: {shown!r} does not end in {', '.join(IMAGE_SUFFIXES)}")
     return name
 
@@ -119,8 +121,10 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         raise ValueError(f"{path}:{number}: not UTF-8 text") from None
 
 
-def _parse_line(text: str, where: str) -> PairLine:
-    names = [check_name(name.strip(_BLANK), where) for name in text.split(",")]
+def _parse_line(text: str, where: str, known: dict[str, str]) -> PairLine:
+    """A line whose names are checked, and held, once in the whole file: `known` has those that are."""
+    stripped = [name.strip(_BLANK) for name in text.split(",")]
+    names = [known.get(name) or known.setdefault(name, check_name(name, where)) for name in stripped]
     if len(names) < 2:
         raise ValueError(f"{where}: {names[0]!r} has no source; a line is target,source[,source ...]")
     return PairLine(names[0], tuple(names[1:]))

@@ -8,12 +8,13 @@ themselves), keypoints under the image's path with `.txt`, and `meta`, which say
 from __future__ import annotations
 
 import json
+import posixpath
 import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
 
@@ -25,6 +26,8 @@ from data.openpose import NUM_JOINTS, Frame
 
 _PREPARE = "run python -m scripts.prepare_data --root FOLDER --out FOLDER"
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# the first is what prepare_data writes unless it is told otherwise
+FORMATS = ("raw", "png")
 _META, _LENGTH = b"meta", b"length"
 # LMDB refuses a second environment on one path in a process, and a read-only one is safe to share and to fork.
 _OPEN: WeakValueDictionary[str, lmdb.Environment] = WeakValueDictionary()
@@ -238,7 +241,7 @@ def encode_keypoints(keypoints: np.ndarray) -> bytes:
 
 def keypoints_key(key: str) -> str:
     """Where a store holds the keypoints of image `key`."""
-    return str(PurePosixPath(key).with_suffix(".txt"))
+    return posixpath.splitext(key)[0] + ".txt"
 
 
 def _png_size(value: bytes) -> tuple[int, int] | None:

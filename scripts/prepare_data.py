@@ -30,7 +30,16 @@ from data.images import read_image
 from data.layouts import LAYOUTS
 from data.openpose import pose_file, read_keypoints
 from data.pairs import IMAGE_SUFFIXES, read_list, read_pairs, store_key, unique_names
-from data.store import ImageStore, StoreMeta, StoreWriter, encode_image, encode_keypoints, keypoints_key, store_path
+from data.store import (
+    FORMATS,
+    ImageStore,
+    StoreMeta,
+    StoreWriter,
+    encode_image,
+    encode_keypoints,
+    keypoints_key,
+    store_path,
+)
 
 _LOG = logging.getLogger("prepare_data")
 LISTS, PAIRS = ("train.lst", "test.lst"), ("train_pairs.txt", "test_pairs.txt")
@@ -80,7 +89,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", required=True, help="folder for the stores; lists and pairs files are copied there")
     parser.add_argument("--sizes", nargs="+", type=parse_size, default=[(256, 176), (512, 352)], metavar="H-W")
     parser.add_argument("--layout", choices=LAYOUTS, default="deepfashion", help="what the image files are")
-    parser.add_argument("--format", choices=("raw", "png"), default="raw", help="png: smaller, slower to read")
+    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="png: smaller, slower to read")
     parser.add_argument("--n_worker", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--chunksize", type=int, default=16, help="images handed to a process at a time")
     parser.add_argument("--overwrite", action="store_true", help="build stores anew that are there already")

@@ -101,3 +101,10 @@ def test_lists_and_keys(tmp_path: Path) -> None:
     (tmp_path / "train.lst").write_text("a/b.jpg\r\n\nc.jpg\n")
     assert read_list(tmp_path / "train.lst") == ["a/b.jpg", "c.jpg"]
     assert store_key("img/a.b/c.jpg") == "img/a.b/c.png"
+    assert store_key("./img//c.d.JPEG") == "img/c.d.png"
+
+
+def test_a_name_is_held_once_however_often_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "pairs.txt").write_text("img/a.jpg,img/b.jpg\nimg/b.jpg,img/a.jpg\n")
+    first, second = read_pairs(tmp_path / "pairs.txt")
+    assert first.target is second.sources[0] and first.sources[0] is second.target
