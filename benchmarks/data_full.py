@@ -91,7 +91,7 @@ def measure(root: Path, size: tuple[int, int]) -> dict[str, object]:
     started = time.perf_counter()
     interrupted = subprocess.Popen([sys.executable, "-m", *prepare], stderr=subprocess.DEVNULL)
     partial = root / f"{name}.partial" / "data.mdb"
-    while interrupted.poll() is None and not (partial.is_file() and partial.stat().st_size > 20_000_000):
+    while interrupted.poll() is None and not (partial.is_file() and partial.stat().st_size > 150_000_000):
         time.sleep(0.2)
     interrupted.send_signal(signal.SIGKILL)
     interrupted.wait()

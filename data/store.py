@@ -8,6 +8,7 @@ themselves), keypoints under the image's path with `.txt`, and `meta`, which say
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 import shutil
 import struct
@@ -58,10 +59,12 @@ class ImageStore:
     def __init__(self, path: str | Path, size: tuple[int, int] | None = None) -> None:
         self.path, self.size = Path(path), size
         self._env: lmdb.Environment | None = None
+        self._transaction: lmdb.Transaction | None = None
+        self._process = 0
         self._meta: StoreMeta | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_env": None}
+        return {**self.__dict__, "_env": None, "_transaction": None}
 
     @property
     def meta(self) -> StoreMeta | None:
@@ -124,10 +127,16 @@ class ImageStore:
 
     def _get(self, key: bytes) -> bytes | None:
         try:
-            with self._environment().begin() as transaction:
-                return transaction.get(key)
+            value = self._reading().get(key)
+            return None if value is None else bytes(value)
         except lmdb.Error as error:
             raise ValueError(f"store {self.path} is damaged ({error}); {_PREPARE} to build it anew") from None
+
+    def _reading(self) -> lmdb.Transaction:
+        """One transaction a process: a store never changes, and a forked process leaks memory with each it begins."""
+        if self._transaction is None or self._process != os.getpid():
+            self._transaction, self._process = self._environment().begin(), os.getpid()
+        return self._transaction
 
     def _environment(self) -> lmdb.Environment:
         if self._env is None:

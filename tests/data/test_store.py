@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 import subprocess
 import sys
@@ -51,6 +52,21 @@ def test_a_store_survives_pickling_and_a_second_reader(tmp_path: Path) -> None:
     store.read("a.png")
     again = pickle.loads(pickle.dumps(store))
     np.testing.assert_array_equal(again.read("a.png"), store.read("a.png"))
+
+
+def test_each_process_reads_in_one_transaction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = ImageStore(published_store(tmp_path / "s", {"a.png": png(picture(0))}))
+    begun, original = [], store._environment
+    monkeypatch.setattr(store, "_environment", lambda: begun.append(1) or original())
+    for _ in range(3):
+        store.read("a.png")
+    assert len(begun) == 1
+    child = os.fork()
+    if child == 0:
+        for _ in range(3):
+            store.read("a.png")
+        os._exit(len(begun))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 2
 
 
 @pytest.mark.parametrize("image_format", ["png", "raw"])
