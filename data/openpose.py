@@ -33,6 +33,7 @@ HEATMAP_LIMBS = (
 
 MISSING = -1.0
 _LARGEST = 1e5
+_LONGEST_FILE = 10_000
 
 
 class Frame(NamedTuple):
@@ -59,11 +60,14 @@ def read_keypoints(path: str | Path) -> np.ndarray:
         ValueError: no such file, not 18 rows, or a value that is no reasonable number; names file and line.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        with Path(path).open(encoding="utf-8") as file:
+            text = file.read(_LONGEST_FILE + 1)
     except FileNotFoundError:
         raise ValueError(f"keypoint file {path} does not exist; see docs/data.md for how to get or make it") from None
     except UnicodeDecodeError:
         raise ValueError(f"keypoint file {path} is not text") from None
+    if len(text) > _LONGEST_FILE:
+        raise ValueError(f"{path}: over {_LONGEST_FILE} characters, expected {NUM_JOINTS} rows `x y`")
     rows = text.strip().splitlines()
     if len(rows) != NUM_JOINTS:
         raise ValueError(f"{path}: {len(rows)} rows, expected {NUM_JOINTS} (OpenPose-18, one `x y` a row)")
