@@ -130,7 +130,8 @@ def task_from_config(arguments: argparse.Namespace, protocol: Protocol) -> Task:
     dataset = Dataset(config, protocol.scored_size(config.data.image_size))
     listed, reals = dataset.root / "test_pairs.txt", dataset.root / "train.lst"
     every = {output_name(line.sources[0], line.target): (line.sources[0], line.target) for line in read_pairs(listed)}
-    present = folders.by_png_name(folders.list_images(arguments.generated))
+    images = folders.list_images(arguments.generated)
+    present = folders.by_png_name([path for path in images if path.parent == arguments.generated])
     names = sorted(every.keys() & present.keys())
     if not names:
         raise ValueError(f"{arguments.generated} holds no image of {listed}; run inference.py first")
