@@ -211,7 +211,9 @@ class DPTN(nn.Module):
 
     def _dual_task(self, source: Tensor, own: Tensor, other: Tensor, reconstruct: bool) -> GeneratorOutput:
         """Both branches share the content encoder and the decoder, so each runs once on twice the batch."""
-        reconstruction, transformation = self.content_encoder(torch.cat((own, other))).chunk(2)
+        # sizes, not chunk(2): an exported program would be bound to the batch size it was traced with
+        features = self.content_encoder(torch.cat((own, other)))
+        reconstruction, transformation = features.split([own.shape[0], other.shape[0]])
         feature = self.PTM(transformation, reconstruction, self.source_encoder(source))
         if not reconstruct:
             return GeneratorOutput(self.decoder(feature).float())
