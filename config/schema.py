@@ -77,6 +77,9 @@ class DPTNGenerator(Section):
     num_TTBs: int = Field(2, ge=1, le=32, description="texture transfer blocks")
     spectral_norm: bool = Field(True, description="spectral norm on every convolution")
     init: Literal["xavier", "orthogonal"] = Field("xavier", description="initialisation of convolutions")
+    init_gain: float = Field(
+        0.02, gt=0, description="gain of that; without spectral norm, 1 lets short trainings find the source's colours"
+    )
 
 
 class NTEDGenerator(Section):

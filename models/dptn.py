@@ -16,10 +16,10 @@ def _norm_act(channels: int) -> list[nn.Module]:
 
 
 class _Blocks:
-    """Makes the blocks of section 3 of the paper; convolutions are initialised with a gain of 0.02."""
+    """Makes the blocks of section 3 of the paper; convolutions are initialised with `gain`."""
 
-    def __init__(self, spectral_norm: bool, init: str) -> None:
-        self.spectral_norm = spectral_norm
+    def __init__(self, spectral_norm: bool, init: str, gain: float) -> None:
+        self.spectral_norm, self.gain = spectral_norm, gain
         self.initialise = nn.init.xavier_normal_ if init == "xavier" else nn.init.orthogonal_
 
     def conv(self, c_in: int, c_out: int, kernel_size: int, stride: int = 1, padding: int = 0) -> nn.Module:
@@ -29,7 +29,7 @@ class _Blocks:
         return self._finish(nn.ConvTranspose2d(c_in, c_out, 3, stride=2, padding=1, output_padding=1))
 
     def _finish(self, layer: nn.Conv2d | nn.ConvTranspose2d) -> nn.Module:
-        self.initialise(layer.weight, gain=0.02)
+        self.initialise(layer.weight, gain=self.gain)
         return maybe_spectral_norm(layer, self.spectral_norm)
 
     def first(self, c_in: int, c_out: int) -> nn.Module:
@@ -162,7 +162,7 @@ class DPTN(nn.Module):
     def __init__(self, config: DPTNConfig, pose_channels: int, num_steps: int) -> None:
         super().__init__()
         self.stepwise = num_steps > 1
-        make = _Blocks(config.spectral_norm, config.init)
+        make = _Blocks(config.spectral_norm, config.init, config.init_gain)
         widths = [min(config.ngf * 2**level, config.img_f) for level in range(config.num_levels)]
         content_channels = 3 + pose_channels * (1 if self.stepwise else 2)
         self.content_encoder = make.encoders(content_channels, widths)

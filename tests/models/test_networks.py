@@ -106,3 +106,14 @@ def test_upsampling_is_zero_insertion_and_blur():
 def test_blur_keeps_a_constant():
     x = torch.full((1, 2, 9, 9), 3.0)
     torch.testing.assert_close(Blur((2, 1))(x)[:, :, 2:-2, 2:-2], torch.full((1, 2, 5, 5), 3.0))
+
+
+def test_init_gain_scales_dptns_convolutions():
+    scales = []
+    for gain in (0.02, 1.0):
+        torch.manual_seed(0)
+        config = DPTNGenerator(kind="dptn", ngf=8, img_f=16, num_levels=2, spectral_norm=False, init_gain=gain)
+        weight = build_generator(config, 41, 2).state_dict()["content_encoder.block0.model.0.weight"]
+        fan_in, fan_out = weight[0].numel(), weight[:, 0].numel()
+        scales.append(float(weight.std()) / (2 / (fan_in + fan_out)) ** 0.5)
+    assert scales == pytest.approx([0.02, 1.0], rel=0.05)
