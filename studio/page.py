@@ -23,6 +23,11 @@ from trainers.strips import pose_picture
 NUM_CHOICES = 16
 SHOWN_HEIGHT = 384  # small models' images are enlarged to this
 STEP_HEIGHT, COLUMNS = 192, 7
+GALLERY_HEIGHT = 240
+OWN_KEYPOINTS = (
+    "This model looks at the person's own pose too. For an uploaded person, first give its keypoints: a text file of "
+    "18 rows `x y`."
+)
 CSS = """
 .gradio-container { max-width: 1200px !important; margin: 0 auto !important; }
 footer { display: none !important; }
@@ -126,7 +131,7 @@ class Page:
     def reading(
         self, source: Person | None, inside: Inside | None, place: str, pixel: Sequence[int]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The generated image with a ring round a pixel (x, y), and what of the source that pixel reads."""
+        """The enlarged image with a ring round a pixel (x, y), and what of the source that pixel reads."""
         if source is None or inside is None:
             raise ValueError("press Look inside first")
         if place not in inside.places:
@@ -134,7 +139,10 @@ class Page:
         height, width = self.model.image_size
         x, y = (min(max(int(value), 0), top - 1) for value, top in zip(pixel, (width, height), strict=True))
         glow = overlay(source.image, inside.reading(inside.places.index(place), (x, y)))
-        return ring(to_uint8(inside.image), (x, y)), glow
+        target = enlarged(to_uint8(inside.image))
+        scale = target.shape[0] // height
+        # after enlarging, which would blur the ring
+        return ring(target, (x * scale + scale // 2, y * scale + scale // 2)), enlarged(glow)
 
     def pair(self, source: Person | None, skeleton: str) -> Pair:
         """What a rollout takes, from what the page holds."""
@@ -174,16 +182,26 @@ def build(page: Page) -> gr.Blocks:
     return app
 
 
-def _picture(page: Page, label: str, value: np.ndarray | None = None, name: str | None = None) -> gr.Image:
-    return gr.Image(value, label=label, format="png", interactive=False, height=SHOWN_HEIGHT, buttons=[], elem_id=name)
+def _picture(name: str, value: np.ndarray | None = None, height: int | None = SHOWN_HEIGHT, scale: int = 1) -> gr.Image:
+    """A picture; its caption stands above it, as a label would lie on it."""
+    return gr.Image(
+        value,
+        format="png",
+        show_label=False,
+        interactive=False,
+        height=height,
+        buttons=[],
+        scale=scale,
+        elem_id=name,
+    )
 
 
-def _people_gallery(page: Page, pictures: list[np.ndarray], label: str, name: str) -> gr.Gallery:
+def _gallery(pictures: list[np.ndarray], name: str) -> gr.Gallery:
     return gr.Gallery(
         pictures,
-        label=label,
+        show_label=False,
         columns=8,
-        height=240,
+        height=GALLERY_HEIGHT,
         object_fit="contain",
         allow_preview=False,
         interactive=False,
@@ -194,13 +212,11 @@ def _people_gallery(page: Page, pictures: list[np.ndarray], label: str, name: st
 
 def _source_column(page: Page, source: gr.State) -> None:
     with gr.Column():
-        shown = _picture(page, "person", enlarged(page.people[0].image), "person")
-        people = _people_gallery(page, page.source_pictures(), "choose a person", "people")
-        with gr.Row():
-            upload = gr.UploadButton("Upload a person", file_types=[".jpg", ".jpeg", ".png", ".webp"], elem_id="upload")
-            keypoints = gr.File(
-                label="the person's own keypoints (18 rows x y)", height=90, visible=page.model.needs_source_pose
-            )
+        gr.Markdown("**Person**: choose one, or upload a photograph")
+        shown = _picture("person", enlarged(page.people[0].image))
+        people = _gallery(page.source_pictures(), "people")
+        keypoints = _own_keypoints(page)
+        upload = gr.UploadButton("Upload a person", file_types=[".jpg", ".jpeg", ".png", ".webp"], elem_id="upload")
 
     @in_a_sentence
     def choose(event: gr.SelectData) -> tuple[Person, np.ndarray]:
@@ -216,11 +232,18 @@ def _source_column(page: Page, source: gr.State) -> None:
     upload.upload(uploaded, [upload, keypoints], [source, shown], **LIGHT)
 
 
+def _own_keypoints(page: Page) -> gr.File:
+    """Where the keypoints of an uploaded person go, shown if the model looks at them."""
+    with gr.Group(visible=page.model.needs_source_pose):
+        gr.Markdown(OWN_KEYPOINTS, padding=True)
+        return gr.File(show_label=False, file_types=[".txt"], height=90, elem_id="upload-own")
+
+
 def _pose_column(page: Page) -> Any:
     with gr.Column():
-        gr.Markdown("**pose**: choose one, upload keypoints, or drag the joints")
+        gr.Markdown("**Pose**: choose one, upload keypoints, or drag the joints")
         skeleton = skeleton_editor(page.model.image_size, joints_to_text(page.people[-1].joints))
-        poses = _people_gallery(page, page.pose_pictures(), "choose a pose", "poses")
+        poses = _gallery(page.pose_pictures(), "poses")
         upload = gr.UploadButton("Upload keypoints", file_types=[".txt"], elem_id="upload-pose")
 
     @in_a_sentence
@@ -241,18 +264,23 @@ def _draw_tab(page: Page, source: gr.State, skeleton: Any) -> None:
 def _outputs(page: Page, name: str) -> list[Any]:
     status = gr.Markdown("", elem_id=f"{name}-status")
     with gr.Row():
-        image = _picture(page, "image", name=name)
-        steps = gr.Image(label="steps", format="png", interactive=False, buttons=[], scale=3, elem_id=f"{name}-steps")
+        with gr.Column(scale=1):
+            gr.Markdown("**Image**")
+            image = _picture(name)
+        with gr.Column(scale=3):
+            gr.Markdown("**Every step**, from coarse to fine")
+            steps = _picture(f"{name}-steps", height=None)
     return [image, steps, status]
 
 
 def _mix_tab(page: Page, source: gr.State, second: gr.State, skeleton: Any) -> None:
-    gr.Markdown("The person above until the switch, the second one from there on.")
+    gr.Markdown("**Second person**: choose one. The person above is drawn until the switch, this one from there on.")
     with gr.Row():
-        people = _people_gallery(page, page.source_pictures(), "choose the second person", "second-people")
-        shown = gr.Image(label="second person", format="png", interactive=False, height=230, buttons=[])
+        people = _gallery(page.source_pictures(), "second-people")
+        shown = _picture("second", height=GALLERY_HEIGHT)
     top = page.model.num_steps
-    switch = gr.Slider(0, top, top // 2, step=1, label="switch at step", elem_id="switch")
+    label = f"steps drawn with the first person, of {top}"
+    switch = gr.Slider(0, top, top // 2, step=1, label=label, elem_id="switch")
     button = gr.Button("Mix", variant="primary", elem_id="mix")
     outputs = _outputs(page, "mixed")
 
@@ -275,25 +303,29 @@ def _inside_tab(page: Page, source: gr.State, inside: gr.State, skeleton: Any) -
         place = gr.Dropdown([], label="where", elem_id="place")
     button = gr.Button("Look inside", variant="primary", elem_id="look")
     with gr.Row():
-        target = _picture(page, "generated: click into it", name="inside-target")
-        reads = _picture(page, "what that pixel reads", name="inside-reads")
+        with gr.Column():
+            gr.Markdown("**Generated**: click into it")
+            target = _picture("inside-target")
+        with gr.Column():
+            gr.Markdown("**What that pixel reads** of the person")
+            reads = _picture("inside-reads")
     pixel = gr.State((page.model.image_size[1] // 2, page.model.image_size[0] // 2))
 
     @in_a_sentence
     def look(person: Person | None, pose: str, number: float, at: tuple[int, int]) -> tuple:
         seen = page.look(person, pose, number)
         name = seen.places[-1]
-        return seen, gr.Dropdown(seen.places, value=name), *map(enlarged, page.reading(person, seen, name, at))
+        return seen, gr.Dropdown(seen.places, value=name), *page.reading(person, seen, name, at)
 
     @in_a_sentence
     def click(person: Person | None, seen: Inside | None, name: str, event: gr.SelectData) -> tuple:
         scale = -(-SHOWN_HEIGHT // page.model.image_size[0])
         at = tuple(int(value) // max(scale, 1) for value in event.index)
-        return at, *map(enlarged, page.reading(person, seen, name, at))
+        return at, *page.reading(person, seen, name, at)
 
     @in_a_sentence
     def change(person: Person | None, seen: Inside | None, name: str, at: tuple[int, int]) -> tuple:
-        return tuple(map(enlarged, page.reading(person, seen, name, at)))
+        return page.reading(person, seen, name, at)
 
     button.click(look, [source, skeleton, step, pixel], [inside, place, target, reads], **QUEUE)
     target.select(click, [source, inside, place], [pixel, target, reads], **LIGHT)

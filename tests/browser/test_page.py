@@ -12,6 +12,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,22 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture(scope="module")
 def url(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page of a tiny NTED."""
+    with served("nted", dataset, tmp_path_factory.mktemp("nted")) as address:
+        yield address
+
+
+@pytest.fixture(scope="module")
+def dptn_url(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The page of a tiny DPTN."""
+    with served("dptn", dataset, tmp_path_factory.mktemp("dptn")) as address:
+        yield address
+
+
+@contextmanager
+def served(system: str, dataset: Path, folder: Path) -> Iterator[str]:
     """The page of a tiny model, served by the real command with no network but this machine's own."""
-    folder = tmp_path_factory.mktemp("result")
-    save_run(folder / "tiny", tiny_config("nted", dataset))
+    save_run(folder / "tiny", tiny_config(system, dataset))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -186,6 +200,33 @@ def test_a_person_draws_moves_a_joint_mixes_and_looks_inside(page):
     page.wait_for_timeout(2000)
     assert (pixels(page, "inside-reads") != reads).any()
     shoot(page, "inside")
+
+
+def test_a_dptn_needs_the_keypoints_of_an_uploaded_person_and_walks_the_same_way(browser, dptn_url, tmp_path):
+    Image.new("RGB", (300, 400), (200, 30, 90)).save(tmp_path / "person.jpg")
+    (tmp_path / "own.txt").write_text("".join(f"{100 + 3 * i} {20 + 10 * i}\n" for i in range(18)))
+    with opened(browser, dptn_url) as page:
+        upload(page, "upload", tmp_path / "person.jpg")
+        page.get_by_text(re.compile("upload its keypoints first")).first.wait_for()
+        before = press_and_wait(page, "draw", "drawn")
+        page.locator("#upload-own input[type=file]").set_input_files(str(tmp_path / "own.txt"))
+        page.get_by_text("own.txt").first.wait_for()
+        upload(page, "upload", tmp_path / "person.jpg")
+        page.wait_for_timeout(1000)
+        assert np.abs(pixels(page, "person").mean(axis=(0, 1)) - (200, 30, 90)).max() < 4
+        drawn = press_and_wait(page, "draw", "drawn")
+        assert (drawn != before).any()
+        assert f"step {NUM_STEPS['dptn']} of {NUM_STEPS['dptn']}" in page.inner_text("#drawn-status")
+        shoot(page, "dptn-draw")
+        page.get_by_role("tab", name="Mix").click()
+        choose(page, "second-people", 1)
+        assert (press_and_wait(page, "mix", "mixed") != drawn).any()
+        shoot(page, "dptn-mix")
+        page.get_by_role("tab", name="Inside").click()
+        page.click("#look")
+        page.wait_for_selector("#inside-reads img")
+        assert page.locator("#place input").input_value() == "transfer block 1"
+        shoot(page, "dptn-inside")
 
 
 def test_a_bad_upload_gets_a_sentence_and_the_page_goes_on(page, tmp_path):
