@@ -97,7 +97,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", help="YAML file of the run: its test pairs, image size and schedule are used")
     parser.add_argument("--name", help="name of the run, for the report")
-    parser.add_argument("--checkpoints_dir", default="result", help="folder of all runs (default result)")
+    parser.add_argument("--checkpoints_dir", default="result", help="accepted, not used: scores need images alone")
     parser.add_argument("--seed", type=int, help="overrides `seed` of the config")
     parser.add_argument("--generated", type=Path, help="folder of generated images, perhaps with step_NN folders")
     parser.add_argument("--ground_truth", type=Path, help="folder of ground truth, for images of any method")
