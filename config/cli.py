@@ -40,7 +40,7 @@ def run_parser(description: str) -> argparse.ArgumentParser:
     parser.add_argument("--name", required=True, help="name of the run: its folder is CHECKPOINTS_DIR/NAME")
     parser.add_argument("--checkpoints_dir", default="result", help="folder of all runs")
     parser.add_argument("--seed", type=int, help="overrides `seed` of the config")
-    parser.add_argument("--debug", action="store_true", help="train.py: log every step, detect anomalies; elsewhere no effect")
+    parser.add_argument("--debug", action="store_true", help="log every step, detect anomalies (train.py alone)")
     # torch.distributed.launch passes the rank as a flag; the environment's LOCAL_RANK is what counts
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument(
