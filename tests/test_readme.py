@@ -1,4 +1,4 @@
-"""The README's commands: every one names things that exist, and those marked `<!-- run -->` are run at tiny size."""
+"""The commands of the README and of docs/using.md name things that exist; those marked `<!-- run -->` run, tiny."""
 
 from __future__ import annotations
 
@@ -8,24 +8,35 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from string import Template
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from config.load import load_config
 from metrics import networks
 from tests import tiny
 
 ROOT = Path(__file__).resolve().parent.parent
-README = (ROOT / "README.md").read_text()
+README, USING = (ROOT / "README.md").read_text(), (ROOT / "docs/using.md").read_text()
 BLOCK = re.compile(r"(<!-- run -->\n)?```bash\n(.*?)```", re.DOTALL)
+ASSIGNMENT = re.compile(r"[A-Z]+=.*")
 ENTRY_POINTS = ("train.py", "inference.py", "eval_step.py", "demo.py")
 
 
-def commands(run_only: bool = False) -> list[list[str]]:
-    """The words of each command in the fenced bash blocks."""
-    blocks = [text for marked, text in BLOCK.findall(README) if marked or not run_only]
-    lines = [shlex.split(line, comments=True) for text in blocks for line in text.splitlines()]
-    return [words for words in lines if words]
+def commands(page: str, run_only: bool = False) -> list[list[str]]:
+    """The words of each command in the fenced bash blocks, with the values of the variables set before it."""
+    blocks = [text for marked, text in BLOCK.findall(page) if marked or not run_only]
+    variables: dict[str, str] = {}
+    found = []
+    for line in "".join(blocks).splitlines():
+        words = [Template(word).substitute(variables) for word in shlex.split(line, comments=True)]
+        if all(ASSIGNMENT.fullmatch(word) for word in words):
+            variables |= dict(word.split("=", 1) for word in words)
+        else:
+            found.append(words)
+    return found
 
 
 def python_words(words: list[str]) -> list[str] | None:
@@ -50,12 +61,17 @@ def smaller(words: list[str]) -> list[str]:
         return []
     own = {override.split("=")[0] for override in own_overrides(words)}
     wanted = tiny.overrides("dptn" if "dptn" in config.name else "nted", "dataset/synthetic")
-    return [override for override in wanted if override.split("=")[0] not in own]
+    kept = [override for override in wanted if override.split("=")[0] not in own]
+    # a whole StyleGAN2 discriminator would take half a minute
+    narrow = (
+        ["discriminator.channels=[8, 8, 6, 6]"] if any("stylegan2" in word for word in own_overrides(words)) else []
+    )
+    return kept + narrow
 
 
-def test_every_flag_that_the_readme_names_exists(python, capsys):
+def test_every_flag_that_is_named_exists(python, capsys):
     used: dict[tuple[str, ...], set[str]] = {}
-    for words in filter(None, map(python_words, commands())):
+    for words in filter(None, map(python_words, commands(README) + commands(USING))):
         if words[0] in ENTRY_POINTS or words[0] == "-m":
             entry = tuple(words[:2]) if words[0] == "-m" else (words[0],)
             used.setdefault(entry, set()).update(word for word in words if word.startswith("--"))
@@ -66,8 +82,8 @@ def test_every_flag_that_the_readme_names_exists(python, capsys):
         assert flags <= known, f"{' '.join(entry)} has no {', '.join(sorted(flags - known))}"
 
 
-def test_every_configuration_and_override_that_the_readme_names_is_valid():
-    for words in commands():
+def test_every_configuration_and_override_that_is_named_is_valid():
+    for words in commands(README) + commands(USING):
         config = option(words, "--config")
         if config and config.startswith("config/"):
             load_config(ROOT / config, own_overrides(words))
@@ -92,7 +108,10 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("page", ["README.md", "dataset/README.md", "docs/method.md", "docs/architecture.md"])
+PAGES = ["README.md", "dataset/README.md", "docs/method.md", "docs/architecture.md", "docs/using.md"]
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)]+)\)", (ROOT / page).read_text()):
         if target.startswith("http"):
@@ -159,11 +178,24 @@ def test_the_marked_commands_run(python, clone):
         name = f"demo_{system}"
         shipped = ["train.py", "--config", f"config/{name}.yaml", "--name", name]
         assert python([*shipped, *smaller(shipped)]) == 0
-    for words in filter(None, map(python_words, commands(run_only=True))):
+    for words in filter(None, map(python_words, commands(README, run_only=True) + commands(USING, run_only=True))):
         assert python([*words, *smaller(words)]) == 0, " ".join(words)
+    result = clone / "result"
     for name in ("nted_256", "dptn_256", "nted_quantize", "dptn_resize"):
-        assert (clone / "result" / name / "checkpoints" / "step_00000002.pt").is_file()
+        assert (result / name / "checkpoints" / "step_00000002.pt").is_file()
     for name in ("demo_nted", "nted_256", "dptn_256"):
-        assert (clone / "result" / name / "report.json").is_file()
-    assert (clone / "result" / "mix.png").is_file()
-    assert list((clone / "result" / "demo_nted" / "images" / "strips").iterdir())
+        assert (result / name / "report.json").is_file()
+    for name in ("mix.png", "grid.png", "fade.png", "exchange.png", "inside/pixels.png", "exported/model.safetensors"):
+        assert (result / name).is_file()
+    for name in ("demo_nted/images/strips", "images/strips", "images/animations"):
+        assert list((result / name).iterdir())
+    assert drawn_in_python(clone).size == tiny.SIZE[::-1]
+
+
+def drawn_in_python(clone: Path) -> Image.Image:
+    """The image that the example in docs/using.md draws."""
+    block = next(text for text in re.findall(r"```python\n(.*?)```", USING, re.DOTALL) if "StepPose.load" in text)
+    (clone / "example.py").write_text(block)
+    Image.new("RGB", (60, 80)).save(clone / "person.jpg")
+    joints = np.random.default_rng(0).uniform(5, 40, (18, 2))
+    return runpy.run_path(str(clone / "example.py"), {"joints": joints})["image"]
