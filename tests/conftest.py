@@ -11,10 +11,14 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
 
 from tests.tiny import SIZE
 
 torch.set_num_threads(1)
+# the same examples every time, and no deadline: a busy machine is not a failure
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 NUM_PEOPLE = 4
 VIEWS = ("1_front", "2_side", "3_back")

@@ -196,7 +196,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=JSON)
 def test_any_json_is_read_or_refused(tmp_path: Path, content: object) -> None:
     path = write(tmp_path / "fuzz.json", content)
@@ -207,7 +207,7 @@ def test_any_json_is_read_or_refused(tmp_path: Path, content: object) -> None:
             assert "fuzz.json" in str(error)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=st.binary(max_size=200) | st.text("0123456789.-+einfa \n,:[]jpg/", max_size=200).map(str.encode))
 def test_any_bytes_as_keypoints_or_csv_are_read_or_refused(tmp_path: Path, raw: bytes) -> None:
     path = tmp_path / "fuzz.txt"

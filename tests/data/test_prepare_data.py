@@ -146,7 +146,7 @@ def test_exif_rotation_is_applied(tmp_path: Path) -> None:
     assert save(tmp_path / "a.jpg", Image.new("RGB", (20, 10)), exif=exif).shape == (20, 10, 3)
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     suffix=st.sampled_from(["JPEG", "PNG", "GIF", "TIFF", "WEBP", "BMP"]),
     changes=st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), min_size=1, max_size=8),
