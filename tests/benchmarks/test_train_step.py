@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks.plain import PlainEngine
-from benchmarks.train_step import synthetic_batch
+from benchmarks.train_step import count_flops, synthetic_batch
 from config.load import load_config
 from tests.tiny import overrides
 from trainers.distributed import World
@@ -63,3 +63,18 @@ def test_a_training_step_waits_for_the_device_only_when_it_logs():
 
     with patch.object(torch.Tensor, "item", refuse), patch.object(torch.Tensor, "tolist", refuse):
         engine.train_step([batch], epoch=0)
+
+
+def test_the_operations_of_a_step_with_r1_are_counted():
+    """The gradient of a gradient costs operations of its own; a matrix product costs 2 n^3."""
+    square = torch.randn(8, 8)
+    assert count_flops(lambda: square @ square) == 2 * 8**3
+    layer = torch.nn.Linear(4, 4, bias=False)
+
+    def penalty() -> None:
+        images = torch.randn(2, 4, requires_grad=True)
+        (gradient,) = torch.autograd.grad(layer(layer(images)).sum(), images, create_graph=True)
+        gradient.square().sum().backward()
+
+    forward = 2 * (2 * 2 * 4 * 4)
+    assert count_flops(penalty) > 3 * forward
