@@ -12,6 +12,7 @@ import os
 import posixpath
 import shutil
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -26,6 +27,9 @@ import numpy as np
 from data.openpose import NUM_JOINTS, Frame
 
 _PREPARE = "run python -m scripts.prepare_data --root FOLDER --out FOLDER"
+_REBUILD = f"{_PREPARE} --overwrite to build it anew"
+# threads that open one store at a time: LMDB allows one environment a process
+_OPENING = threading.Lock()
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # the first is what prepare_data writes unless it is told otherwise
 FORMATS = ("raw", "png")
@@ -59,12 +63,14 @@ class ImageStore:
     def __init__(self, path: str | Path, size: tuple[int, int] | None = None) -> None:
         self.path, self.size = Path(path), size
         self._env: lmdb.Environment | None = None
-        self._transaction: lmdb.Transaction | None = None
-        self._process = 0
+        self._reader = threading.local()
         self._meta: StoreMeta | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_env": None, "_transaction": None}
+        return {**self.__dict__, "_env": None, "_reader": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, _reader=threading.local())
 
     @property
     def meta(self) -> StoreMeta | None:
@@ -90,14 +96,14 @@ class ImageStore:
             )
         image = _decode(value) if size else None
         if image is None:
-            raise ValueError(f"image {key} in store {self.path} is damaged; {_PREPARE} to build it anew")
+            raise ValueError(f"image {key} in store {self.path} is damaged; {_REBUILD}")
         return image
 
     def read_bytes(self, key: str) -> bytes:
         """The encoded image under `key`; raises ValueError if there is none."""
         value = self._get(key.encode())
         if value is None:
-            raise ValueError(f"store {self.path} has no image {key}; {_PREPARE} to build it anew")
+            raise ValueError(f"store {self.path} has no image {key}; {_REBUILD}")
         return value
 
     def read_keypoints(self, key: str) -> np.ndarray:
@@ -105,7 +111,7 @@ class ImageStore:
         name = keypoints_key(key)
         value = self._get(name.encode())
         if value is None or len(value) != NUM_JOINTS * 2 * 8:
-            raise ValueError(f"store {self.path} has no keypoints {name}; {_PREPARE} to build it anew")
+            raise ValueError(f"store {self.path} has no keypoints {name}; {_REBUILD}")
         return np.frombuffer(value, "<f8").reshape(NUM_JOINTS, 2).copy()
 
     def keys(self) -> list[str]:
@@ -114,7 +120,7 @@ class ImageStore:
             with self._environment().begin(buffers=True) as transaction:
                 return [key for key in _names(transaction.cursor()) if key.endswith(".png")]
         except lmdb.Error as error:
-            raise ValueError(f"store {self.path} is damaged ({error}); {_PREPARE} to build it anew") from None
+            raise ValueError(f"store {self.path} is damaged ({error}); {_REBUILD}") from None
 
     def __len__(self) -> int:
         value = self._get(_LENGTH)
@@ -130,26 +136,28 @@ class ImageStore:
             value = self._reading().get(key)
             return None if value is None else bytes(value)
         except lmdb.Error as error:
-            raise ValueError(f"store {self.path} is damaged ({error}); {_PREPARE} to build it anew") from None
+            raise ValueError(f"store {self.path} is damaged ({error}); {_REBUILD}") from None
 
     def _reading(self) -> lmdb.Transaction:
-        """One transaction a process: a store never changes, and a forked process leaks memory with each it begins."""
-        if self._transaction is None or self._process != os.getpid():
-            self._transaction, self._process = self._environment().begin(), os.getpid()
-        return self._transaction
+        """One transaction a thread: a store never changes, and a forked process leaks memory with each it begins."""
+        reader = self._reader
+        if getattr(reader, "process", None) != os.getpid():
+            reader.transaction, reader.process = self._environment().begin(), os.getpid()
+        return reader.transaction
 
     def _environment(self) -> lmdb.Environment:
-        if self._env is None:
-            path = str(self.path.resolve())
-            self._env = _OPEN.get(path) or _open(self.path)
-            _OPEN[path] = self._env
-        return self._env
+        with _OPENING:
+            if self._env is None:
+                path = str(self.path.resolve())
+                self._env = _OPEN.get(path) or _open(self.path)
+                _OPEN[path] = self._env
+            return self._env
 
     def _read_raw(self, key: str, value: bytes) -> np.ndarray:
         assert self.meta
         height, width = self.meta.size
         if len(value) != height * width * 3:
-            raise ValueError(f"image {key} in store {self.path} is damaged; {_PREPARE} to build it anew")
+            raise ValueError(f"image {key} in store {self.path} is damaged; {_REBUILD}")
         if self.size and self.meta.size != self.size:
             held, expected = _text(self.meta.size), _text(self.size)
             sizes = f"--sizes {self.size[0]}-{self.size[1]}"
@@ -274,7 +282,7 @@ def _open(path: Path) -> lmdb.Environment:
     try:
         env = lmdb.open(str(path), readonly=True, lock=False, readahead=False, meminit=False)
     except lmdb.Error as error:
-        raise ValueError(f"store {path} is damaged ({error}); {_PREPARE} to build it anew") from None
+        raise ValueError(f"store {path} is damaged ({error}); {_REBUILD}") from None
     # reading a page that the file lacks would end the process with a bus error
     if (env.info()["last_pgno"] + 1) * env.stat()["psize"] > (path / "data.mdb").stat().st_size:
         raise ValueError(f"store {path} is cut short; copy it again or {_PREPARE}")
@@ -304,7 +312,7 @@ def _parse_meta(value: bytes, path: Path) -> StoreMeta:
         frame = Frame(*fields["frame"]) if fields["frame"] else None
         return StoreMeta((int(fields["size"][0]), int(fields["size"][1])), str(fields["format"]), frame)
     except (ValueError, KeyError, TypeError, IndexError):
-        raise ValueError(f"store {path} has a damaged `meta`; {_PREPARE} to build it anew") from None
+        raise ValueError(f"store {path} has a damaged `meta`; {_REBUILD}") from None
 
 
 def _text(size: tuple[int, ...]) -> str:

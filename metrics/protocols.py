@@ -78,6 +78,8 @@ class Protocol(Part):
     def _parts_fit(self) -> Protocol:
         if "ssim" not in self.ssim:
             raise ValueError("ssim needs a variant called `ssim`")
+        if self.crop_columns and not 0 <= self.crop_columns[0] <= self.crop_columns[1] < FRAME[1]:
+            raise ValueError(f"crop_columns is {self.crop_columns}; it must be first <= last within 0..{FRAME[1] - 1}")
         if (self.inception == "inception_tensorflow") != (self.inception_resize == "tensorflow"):
             raise ValueError("inception_resize: tensorflow goes with inception: inception_tensorflow, and only with it")
         if any(variant.window == "uniform" and variant.size % 2 == 0 for variant in self.ssim.values()):

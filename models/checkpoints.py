@@ -96,9 +96,12 @@ def saved_config(text: str) -> Config:
 
 
 def check_config(path: Path, saved: str, config: Config, keys: tuple[str, ...]) -> None:
-    """Raise ValueError with the differences under `keys` where a saved config (YAML text) is of another run."""
+    """Raise ValueError with the differences under `keys` where a saved config (YAML text) is of another run.
+
+    An option that is younger than the saved config had the value that is its default now.
+    """
     try:
-        old, new = _flatten(yaml.safe_load(saved)), _flatten(config.model_dump(mode="json"))
+        old, new = _flatten(_with_defaults(yaml.safe_load(saved))), _flatten(config.model_dump(mode="json"))
     except (yaml.YAMLError, AttributeError):
         raise ValueError(f"the config in {path} is damaged; remove that file, the checkpoints hold their own") from None
     fixed = [key for key in sorted(old.keys() | new.keys()) if any(f"{key}.".startswith(f"{part}.") for part in keys)]
@@ -107,6 +110,14 @@ def check_config(path: Path, saved: str, config: Config, keys: tuple[str, ...]) 
         raise ValueError(
             f"{path} belongs to another config ({'; '.join(different)}); use that config or another --name"
         )
+
+
+def _with_defaults(saved: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A saved config with the options that it does not name; as it is where some of its own are gone or changed."""
+    try:
+        return build_config(saved, source="the checkpoint's config").model_dump(mode="json")
+    except ValueError:
+        return saved
 
 
 def _flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

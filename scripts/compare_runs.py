@@ -36,13 +36,15 @@ def main() -> int:
 
 
 def read_log(path: Path) -> dict[int, Line]:
-    """The lines of a run's log.jsonl by step; raises ValueError where it is missing or not JSON."""
+    """What a run's log.jsonl says of each step, in one line or more; ValueError where it is missing or not JSON."""
     file = path / "log.jsonl" if path.is_dir() else path
     if not file.exists():
         raise ValueError(f"{file} does not exist; name a run folder such as result/NAME")
     try:
-        lines = [json.loads(text) for text in file.read_text().splitlines()]
-        return {line["step"]: line for line in lines}
+        steps: dict[int, Line] = {}
+        for line in map(json.loads, file.read_text().splitlines()):
+            steps.setdefault(line["step"], {}).update(line)
+        return steps
     except (json.JSONDecodeError, KeyError, TypeError):
         raise ValueError(f"{file} is not a log: every line must be a JSON object with a `step`") from None
 

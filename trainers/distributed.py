@@ -15,7 +15,7 @@ from torch import Tensor
 
 from trainers.heartbeat import heartbeat
 
-LONGEST_WAIT = timedelta(hours=1)
+START_WAIT, LONGEST_WAIT = timedelta(minutes=5), timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,20 @@ def connect(timeout_seconds: float = 45) -> Iterator[World]:
     """Join the processes that torchrun or torch.distributed.launch started; alone without them.
 
     nccl on CUDA devices, gloo on the CPU. `timeout_seconds` is how long a peer may show no sign of life before this
-    process ends; a living one may take as long as `LONGEST_WAIT` over what the others wait for.
+    process ends; a living one may take as long as `LONGEST_WAIT` over what the others wait for, and `START_WAIT` to
+    start. Raises ValueError for a timeout that is not positive.
     """
     size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    if not timeout_seconds > 0:
+        raise ValueError(f"the timeout is {timeout_seconds} s; it must be positive")
     device = _device(int(os.environ.get("LOCAL_RANK", 0)))
     if size == 1:
         yield World(0, 1, device)
         return
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
     try:
-        control = dist.new_group(backend="gloo", timeout=LONGEST_WAIT)
+        control: Any = dist.new_group(backend="gloo", timeout=LONGEST_WAIT)
+        dist.monitored_barrier(group=control, timeout=START_WAIT)
         with heartbeat(rank, size, control, timeout_seconds):
             yield World(rank, size, device, control)
     finally:

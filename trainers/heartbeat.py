@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -34,8 +33,12 @@ class Pulse:
     def __init__(self, board: Any, rank: int, size: int) -> None:
         self.board, self.rank, self.count = board, rank, 0
         self.counts = {other: b"" for other in range(size) if other != rank}
-        self.heard = dict.fromkeys(self.counts, time.monotonic())
+        self.listen_anew()
         board.set(f"pulse/{rank}", "0")
+
+    def listen_anew(self) -> None:
+        """Give every other process its whole time again."""
+        self.heard = dict.fromkeys(self.counts, time.monotonic())
 
     def beat(self) -> None:
         """Count one further and look at the others; may take for ever where the board's process is stopped."""
@@ -57,6 +60,7 @@ def heartbeat(rank: int, size: int, control: Any, timeout_seconds: float) -> Ite
     """Count and watch, each in a thread; this process ends with `EXIT_LOST` and a message when another is silent."""
     pulse, leaving = Pulse(_shared_board(rank, control, timeout_seconds), rank, size), threading.Event()
     dist.barrier(group=control)  # every process has its count on the board
+    pulse.listen_anew()
     for target in (_beat, _watch):
         threading.Thread(target=target, args=(pulse, leaving, timeout_seconds), daemon=True).start()
     try:
@@ -76,7 +80,11 @@ def _beat(pulse: Pulse, leaving: threading.Event, timeout_seconds: float) -> Non
 
 
 def _watch(pulse: Pulse, leaving: threading.Event, timeout_seconds: float) -> None:
+    looked = time.monotonic()
     while not leaving.wait(timeout_seconds / BEATS_PER_TIMEOUT):
+        before, looked = looked, time.monotonic()
+        if looked - before > timeout_seconds:  # this process was stopped itself, perhaps with all the others
+            pulse.listen_anew()
         if silent := pulse.silent(timeout_seconds):
             LOG.error(
                 "error: another process was lost (no sign of life of process %s for %g s); run the same command again",
@@ -92,10 +100,8 @@ def _shared_board(rank: int, control: Any, timeout_seconds: float) -> dist.TCPSt
     host, wait = os.environ.get("MASTER_ADDR", "localhost"), timedelta(seconds=timeout_seconds)
     port = [0]
     if rank == 0:
-        with socket.socket() as probe:
-            probe.bind(("", 0))
-            port = [probe.getsockname()[1]]
-        board = dist.TCPStore(host, port[0], None, is_master=True, timeout=wait, wait_for_workers=False)
+        board = dist.TCPStore(host, 0, None, is_master=True, timeout=wait, wait_for_workers=False)
+        port = [board.port]
     dist.broadcast_object_list(port, src=0, group=control)
     if rank:
         board = dist.TCPStore(host, port[0], None, is_master=False, timeout=wait, wait_for_workers=False)

@@ -96,20 +96,22 @@ class Trainer:
     def _after_step(self, log: RunLog | None, progress: tqdm, terms: Terms, ending: Ending) -> None:
         """What follows a step where it is due.
 
-        The log line comes before the checkpoint: a run killed in between goes back to before both.
+        The losses are logged before the checkpoint: a run killed in between goes back to before both. The checkpoint
+        comes before what may take long or fail.
         """
         settings, step, stopping = self.config.trainer, self.engine.step, ending is not Ending.GOING_ON
-        values: dict[str, float] = {}
         if stopping or step % settings.log_every == 0:
             values = self.world.mean(terms)
             names = ("gan", "step_nll", "d_real", "d_fake")
             progress.set_postfix({name: f"{values[name]:.3f}" for name in names if name in values})
-        if settings.eval_every and step % settings.eval_every == 0 and ending is not Ending.ASKED_TO_STOP:
-            values |= self._validate()
-        if log and values:
-            log.scalars(step, self.engine.nimg, values)
+            if log:
+                log.scalars(step, self.engine.nimg, values)
         if stopping or step % settings.checkpoint_every == 0:
             self.save()
+        if settings.eval_every and step % settings.eval_every == 0 and ending is not Ending.ASKED_TO_STOP:
+            scores = self._validate()
+            if log:
+                log.scalars(step, self.engine.nimg, scores)
         if ending is not Ending.ASKED_TO_STOP and (stopping or step % settings.sample_every == 0):
             picture = self.validation.picture(self.engine)
             if log:

@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import time
+from typing import Any
 
 import pytest
 
@@ -42,23 +43,28 @@ def test_a_process_that_stops_counting_is_named(monkeypatch):
     assert first.silent(8) == [1]
 
 
-def work(rank: int, port: int, busy_seconds: float) -> None:
-    """Wait for the other process, which is busy for a while, and leave."""
+def work(rank: int, port: int, busy_seconds: float, met: Any) -> None:
+    """Meet the other process, wait for it while it is busy, and leave."""
     os.environ.update(RANK=str(rank), WORLD_SIZE="2", MASTER_ADDR="localhost", MASTER_PORT=str(port))
     with connect(TIMEOUT) as world:
+        met.release()
         if rank == 0:
             time.sleep(busy_seconds)
         world.barrier()
 
 
 def start(busy_seconds: float) -> list:
+    """Two processes, once they have met."""
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
         port = probe.getsockname()[1]
     fork = multiprocessing.get_context("fork")
-    processes = [fork.Process(target=work, args=(rank, port, busy_seconds)) for rank in range(2)]
+    met = fork.Semaphore(0)
+    processes = [fork.Process(target=work, args=(rank, port, busy_seconds, met)) for rank in range(2)]
     for process in processes:
         process.start()
+    for _ in processes:
+        assert met.acquire(timeout=PATIENCE)
     return processes
 
 
@@ -73,7 +79,6 @@ def test_a_busy_process_is_not_taken_for_lost():
 def test_a_stopped_process_ends_the_other(stopped):
     """SIGSTOP: the process is there, its connections are open, and it never answers."""
     processes = start(busy_seconds=3600)
-    time.sleep(1)  # both have met
     os.kill(processes[stopped].pid, signal.SIGSTOP)
     other = processes[1 - stopped]
     try:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from scripts.compare_runs import read_log
 from tests.trainers.test_trainer import ALONE, same, tiny
 from trainers import checkpoint
 from trainers.guard import MOST_IN_A_ROW, Diverged, Guard
@@ -134,7 +135,7 @@ def test_a_run_goes_on_after_a_bad_step_and_counts_it(dataset, tmp_path):
 def test_validation_scores_every_step_and_keeps_the_best(dataset, tmp_path):
     config = tiny("nted", dataset, "trainer.eval_every=1", "trainer.eval_pairs=3", "trainer.max_steps=3")
     Trainer(config, tmp_path / "run", ALONE).train()
-    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    lines = list(read_log(tmp_path / "run").values())
     assert {f"eval_{m}_step_{k:02d}" for m in ("ssim", "psnr", "l1") for k in range(4)} < lines[0].keys()
     assert 0 <= lines[0]["eval_step_accuracy_real"] <= 1
     assert lines[0]["eval_ssim"] == lines[0]["eval_ssim_step_03"]
