@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 from contextlib import nullcontext
 from typing import Any
 
@@ -22,6 +23,9 @@ from trainers.guard import Guard
 from trainers.optim import build_adam, lazy_adam, learning_rate, set_learning_rate
 from trainers.phases import Batch, Terms
 from trainers.precision import autocast, resolve_precision
+
+LOG = logging.getLogger(__name__)
+IMPORTS_MAY_LACK = ("discriminator", "generator_optimizer", "discriminator_optimizer")
 
 
 class Engine:
@@ -88,12 +92,14 @@ class Engine:
         return {"config": dump_config(self.config), **counters, **modules}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` gave; what an imported checkpoint does not hold starts afresh."""
+        """Continue from what `state` gave; what an imported checkpoint may lack starts afresh, with a warning."""
         for name, module in self._stateful().items():
-            if name in state:
-                # an imported optimizer is moments alone: its settings are the config's
-                settings = module.state_dict() if isinstance(module, Optimizer) else {}
-                module.load_state_dict({**settings, **state[name]})
+            if name in IMPORTS_MAY_LACK and name not in state:
+                LOG.warning("the checkpoint holds no %s; it starts afresh", name)
+                continue
+            # an imported optimizer is moments alone: its settings are the config's
+            settings = module.state_dict() if isinstance(module, Optimizer) else {}
+            module.load_state_dict({**settings, **state[name]})
         self.step, self.r1, self.guard.skipped = state["step"], state["r1"], state["skipped"]
 
     def autocast(self) -> Any:

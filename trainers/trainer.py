@@ -177,7 +177,7 @@ class Trainer:
             yield [to_device(batch, self.world.device) for batch in batches]
 
     def _next(self, loader: Iterator[Batch]) -> list[Batch]:
-        """The micro-batches of one step; bad data ends the run, but not before what is learnt is saved."""
+        """The micro-batches of one step; bad data ends the run; the main process saves first where it met it."""
         try:
             return list(islice(loader, self.num_micro))
         except (ValueError, OSError):
