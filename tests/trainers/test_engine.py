@@ -55,7 +55,8 @@ def test_activations_computed_again_are_not_kept(system):
     assert waiting(recompute=True) < waiting(recompute=False) / 5
 
 
-@pytest.mark.parametrize("system", ["nted", pytest.param("dptn", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("system", ["nted", "dptn"])
 def test_two_processes_that_compute_activations_again_equal_two_that_keep_them(system, dataset, tmp_path):
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "train.py"]
     for choice in ("false", "true"):
