@@ -101,7 +101,8 @@ class BiasActivation(nn.Module):
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        return scaled_leaky_relu(x + self.bias.view(-1, 1, 1))
+        # a bias of fp32 would turn the sum, and what follows, into fp32
+        return scaled_leaky_relu(x + self.bias.view(-1, 1, 1).to(x.dtype))
 
 
 class Blur(nn.Module):

@@ -34,9 +34,9 @@ class TextureExtraction(nn.Module):
         self.semantic_filter = EqualConv2d(channels, num_textures, kernel_size, padding=padding, bias=False)
         self.value_conv = EqualConv2d(channels, channels, kernel_size, padding=padding)
 
-    def forward(self, x: Tensor) -> Texture:
-        """Source feature (B, C, h, w) to textures (B, C, K) and where each was read (B, K, h*w)."""
-        extraction = self.semantic_filter(_normalise(x)).flatten(2).softmax(dim=2)
+    def forward(self, x: Tensor, normalised: Tensor) -> Texture:
+        """Source feature (B, C, h, w) and the same normalised to textures (B, C, K) and their places (B, K, h*w)."""
+        extraction = self.semantic_filter(normalised).flatten(2).softmax(dim=2)
         values = self.value_conv(x).flatten(2)
         return values @ extraction.mT.to(values.dtype), extraction
 
@@ -145,8 +145,7 @@ class NTED(nn.Module):
         source = self._with_step(source_image, step)
         textures: list[tuple[Texture, Texture] | None] = [None]  # the finest level has none
         for operations, feature in zip(self.extractions, self.reference_encoder(source), strict=True):
-            extracted = [operation(feature) for operation in operations]  # type: ignore[attr-defined]
-            textures.append((extracted[0], extracted[1]) if extracted else None)
+            textures.append(_extract(operations, feature) if len(operations) else None)  # type: ignore[arg-type]
         return textures[::-1]
 
     def render(
@@ -192,6 +191,13 @@ class NTED(nn.Module):
             return image
         assert step is not None, "a step needs its number"
         return image + nted_step_image(step, (image.shape[2], image.shape[3]))
+
+
+def _extract(operations: nn.ModuleList, feature: Tensor) -> tuple[Texture, Texture]:
+    """Both extractions of a level; they filter the same normalised feature."""
+    normalised = _normalise(feature)
+    first, second = (operation(feature, normalised) for operation in operations)
+    return first, second
 
 
 def _normalise(x: Tensor) -> Tensor:

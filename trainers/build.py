@@ -35,12 +35,12 @@ def build_phases(
     """The generator's and the discriminator's phase of a run."""
     objective = config.objective
     terms_class, layers = IMAGE_TERMS[objective.kind]
-    vgg = build_vgg(objective.vgg, layers)
+    image_terms = terms_class(objective, build_vgg(objective.vgg, layers))
     if config.trainer.compile:
-        for network in (generator, discriminator, vgg):
-            # shapes of a run do not change, but VGG sees two sizes, which would count as a changing one
-            network.compile(dynamic=False)
+        # with the losses: what they do to VGG's features is bound by memory unless it is fused
+        for module in (generator, discriminator, image_terms):
+            module.compile(dynamic=False)  # shapes of a run do not change
     schedule, recompute = build_schedule(config.schedule, config.data.image_size), config.trainer.recompute_activations
     roll = Roll(generator, schedule, config.rollout, terms_class.reconstruct, recompute)
-    generator_phase = GeneratorPhase(roll, discriminator, terms_class(objective, vgg), objective)
+    generator_phase = GeneratorPhase(roll, discriminator, image_terms, objective)
     return generator_phase, DiscriminatorPhase(discriminator, objective, recompute)

@@ -22,7 +22,7 @@ from trainers.ema import ema_decay, update_ema
 from trainers.guard import Guard
 from trainers.optim import build_adam, lazy_adam, learning_rate, set_learning_rate
 from trainers.phases import Batch, Terms
-from trainers.precision import autocast, resolve_precision
+from trainers.precision import autocast, multiply_as_tf32, resolve_precision
 
 LOG = logging.getLogger(__name__)
 IMPORTS_MAY_LACK = ("discriminator", "generator_optimizer", "discriminator_optimizer")
@@ -41,6 +41,7 @@ class Engine:
     def __init__(self, config: Config, world: World) -> None:
         self.config, self.world = config, world
         self.dtype = resolve_precision(config.trainer.precision, world.device)
+        multiply_as_tf32(world.device, self.dtype)
         self.step = 0
         self.r1 = torch.zeros((), device=world.device)
         self.guard = Guard(world.device)

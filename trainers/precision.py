@@ -19,6 +19,15 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
 
 
+def multiply_as_tf32(device: torch.device, dtype: torch.dtype) -> None:
+    """In a bf16 run, let a GPU multiply what stays in fp32 as TF32; in an fp32 run, as IEEE's. For the whole process.
+
+    What stays is mostly Gram matrices of bf16 features: TF32 holds bf16 numbers exactly and adds them up in fp32.
+    """
+    if device.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = dtype is torch.bfloat16
+
+
 def _has_bf16_matrix_units(device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)

@@ -12,7 +12,15 @@ from torch.nn.utils.parametrizations import spectral_norm as torch_spectral_norm
 from config.schema import DPTNGenerator, NTEDGenerator, ResidualDiscriminator, StyleGAN2Discriminator
 from models.build import build_discriminator, build_generator
 from models.discriminators import append_minibatch_std
-from models.layers import Blur, Upsample, advance_spectral_norm, dptn_step_image, maybe_spectral_norm, nted_step_image
+from models.layers import (
+    BiasActivation,
+    Blur,
+    Upsample,
+    advance_spectral_norm,
+    dptn_step_image,
+    maybe_spectral_norm,
+    nted_step_image,
+)
 
 TINY_NTED = NTEDGenerator(channels=(8, 8, 6), num_textures=(3, 4, 0), kernel_sizes=(1, 3, 3))
 TINY_DPTN = DPTNGenerator(ngf=4, img_f=8, num_levels=2, num_blocks=1, num_CABs=1, num_TTBs=1)
@@ -36,6 +44,19 @@ def test_texture_weights_are_distributions():
     for pair in output.textures:
         torch.testing.assert_close(pair.extraction.sum(dim=2), torch.ones(pair.extraction.shape[:2]))
         torch.testing.assert_close(pair.distribution.sum(dim=1), torch.ones(2, pair.size[0] * pair.size[1]))
+
+
+@pytest.mark.parametrize(("config", "pose"), [(TINY_NTED, 20), (TINY_DPTN, 41)])
+def test_activations_stay_bf16_under_autocast(config, pose):
+    """A parameter of fp32 beside them would turn what follows into fp32: twice the bytes."""
+    generator, found = build_generator(config, pose, 5), set()
+    for module in generator.modules():
+        if isinstance(module, (BiasActivation, nn.LeakyReLU)):
+            module.register_forward_hook(lambda module, inputs, output: found.add(output.dtype))
+    image, maps = torch.randn(1, 3, 64, 48), torch.rand(1, pose, 64, 48)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        generator(image, maps, maps, image, torch.tensor([2]), reconstruct=True)
+    assert found == {torch.bfloat16}
 
 
 @pytest.mark.parametrize(
