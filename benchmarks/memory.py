@@ -13,21 +13,24 @@ import argparse
 import json
 import sys
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks.train_step import synthetic_batch
+from benchmarks.train_step import benchmark_config, synthetic_batch
 from config.cli import run
-from config.load import load_config
 from config.schema import Config
 from trainers.distributed import World
 from trainers.engine import Engine
 from trainers.phases import Batch
+
+DEVICE = torch.device("cpu")
 
 
 class LiveStorages(TorchDispatchMode):
@@ -69,10 +72,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, help="pairs a process at once; default: trainer.max_batch_per_process")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="override of an option")
     arguments = parser.parse_args()
-    keys = ["objective.vgg.weights=random", "trainer.precision=bf16", "trainer.compile=false", *arguments.overrides]
-    batch = arguments.batch or load_config(arguments.config, keys).trainer.max_batch_per_process
-    config = load_config(arguments.config, [*keys, f"trainer.batch_size={batch}"])
-    report = {"config": arguments.config, "batch": batch, "precision": config.trainer.precision}
+    keys = ["trainer.precision=bf16", "trainer.compile=false", *arguments.overrides]
+    config = benchmark_config(arguments.config, keys, arguments.batch)
+    report = {"config": arguments.config, "batch": config.trainer.batch_size, "precision": config.trainer.precision}
     report |= {"recompute_activations": config.trainer.recompute_activations}
     report |= {f"{name}_gib": size / 2**30 for name, size in step_memory(config).items()}
     sys.stdout.write(json.dumps(report) + "\n")
@@ -80,12 +82,11 @@ def main() -> None:
 
 def step_memory(config: Config) -> dict[str, int]:
     """Bytes alive at the most in each phase of one micro-batch, and between two steps (`standing`)."""
-    device = torch.device("cpu")
-    engine, memory = Engine(config, World(0, 1, device)), LiveStorages()
-    peaks = {}
-    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
-        empty(engine, fake, memory)
-        batch: Batch = {name: fake.from_tensor(value) for name, value in synthetic_batch(config, device).items()}
+    peaks, memory = {}, LiveStorages()
+    with fake_engine(config) as (engine, batch):
+        for network in _networks(engine):
+            for tensor in (*network.parameters(), *network.buffers()):
+                memory.count(tensor.untyped_storage())
         with memory:
             engine.train_step([batch], epoch=0)
             batch, engine.step = engine._laid_out(batch), 1
@@ -100,17 +101,25 @@ def step_memory(config: Config) -> dict[str, int]:
     return peaks
 
 
-def empty(engine: Engine, fake: FakeTensorMode, memory: LiveStorages) -> None:
+@contextmanager
+def fake_engine(config: Config, kind: type[Engine] = Engine) -> Iterator[tuple[Engine, Batch]]:
+    """An engine and a batch for it, of tensors that have a shape and no contents, and the mode that they need."""
+    engine, batch = kind(config, World(0, 1, DEVICE)), synthetic_batch(config, DEVICE)
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+        empty(engine, fake)
+        yield engine, {name: fake.from_tensor(value) for name, value in batch.items()}
+
+
+def empty(engine: Engine, fake: FakeTensorMode) -> None:
     """Replace every tensor of an engine by one of the same shape without contents."""
     made: dict[int, Any] = {}
 
     def emptied(tensor: Tensor) -> Any:
         if id(tensor) not in made:
             made[id(tensor)] = fake.from_tensor(tensor)
-            memory.count(made[id(tensor)].untyped_storage())
         return made[id(tensor)]
 
-    for network in (engine.generator_phase, engine.discriminator_phase, engine.generator_ema):
+    for network in _networks(engine):
         for module in network.modules():
             for table in (module._parameters, module._buffers):
                 table.update({name: emptied(value) for name, value in table.items() if value is not None})
@@ -118,6 +127,10 @@ def empty(engine: Engine, fake: FakeTensorMode, memory: LiveStorages) -> None:
         for group in optimizer.param_groups:
             group["params"] = [emptied(parameter) for parameter in group["params"]]
     engine.r1, engine.guard.skipped = emptied(engine.r1), emptied(engine.guard.skipped)
+
+
+def _networks(engine: Engine) -> tuple[nn.Module, ...]:
+    return engine.generator_phase, engine.discriminator_phase, engine.generator_ema
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
+from benchmarks.operations import Operations
 from benchmarks.plain import PlainEngine
 from config.cli import run
 from config.load import load_config
@@ -56,13 +56,18 @@ def parse() -> argparse.Namespace:
 
 
 def config_of(mode: str, arguments: argparse.Namespace) -> Config:
-    """The run's config; VGG's random weights cost what ImageNet's do and need no download."""
-    overrides = ["objective.vgg.weights=random", *arguments.overrides]
-    if mode == "plain":
-        overrides += ["trainer.precision=fp32", "trainer.compile=false"]
-    config = load_config(arguments.config, overrides)
-    batch = arguments.batch or config.trainer.max_batch_per_process
-    return load_config(arguments.config, [*overrides, f"trainer.batch_size={batch}"])
+    plain = ["trainer.precision=fp32", "trainer.compile=false"] if mode == "plain" else []
+    return benchmark_config(arguments.config, [*arguments.overrides, *plain], arguments.batch)
+
+
+def benchmark_config(path: str, overrides: list[str], batch: int | None) -> Config:
+    """A config whose step is one micro-batch of `batch` pairs; None: `trainer.max_batch_per_process`.
+
+    VGG's random weights cost what ImageNet's do and need no download.
+    """
+    keys = ["objective.vgg.weights=random", *overrides]
+    size = batch or load_config(path, keys).trainer.max_batch_per_process
+    return load_config(path, [*keys, f"trainer.batch_size={size}", f"trainer.max_batch_per_process={size}"])
 
 
 def measure(mode: str, config: Config, device: torch.device, num_steps: int) -> dict[str, Any]:
@@ -123,22 +128,9 @@ def time_of(call: Callable[[], Any], repeats: int, device: torch.device, warm_up
 
 def count_flops(call: Callable[[], Any]) -> int:
     """Floating-point operations of the matrix products and convolutions of a call."""
-    counter = FlopCounterMode(display=False)
-    # its hooks on modules, which say where an operation belongs, fail in R1's gradient of a gradient
-    counter.mod_tracker = _NoModules()  # type: ignore[assignment]
-    with torch.compiler.set_stance("force_eager"), counter:
+    with torch.compiler.set_stance("force_eager"), Operations() as operations:
         call()
-    return counter.get_total_flops()
-
-
-class _NoModules:
-    """In place of the tracker of modules: everything belongs to the whole."""
-
-    parents = ("Global",)
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, *_: object) -> None: ...
+    return operations.total.flops
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
