@@ -32,13 +32,12 @@ if [[ ${1:-} != --quick ]]; then
 fi
 
 for config in "${timed[@]}"; do
-    for compile in false true; do
-        [[ ${1:-} == --quick && $compile == true ]] && continue
+    for keys in "" trainer.compile=true "trainer.compile=true trainer.deterministic=false"; do
+        [[ ${1:-} == --quick && -n $keys ]] && continue
         {
-            printf '\n`python -m benchmarks.train_step --config %s --steps %s trainer.compile=%s`\n\n' \
-                "$config" "$steps" "$compile"
-            "$python" -m benchmarks.train_step --config "$config" --steps "$steps" trainer.compile="$compile" \
-                || echo "failed"
+            printf '\n`python -m benchmarks.train_step --config %s --steps %s %s`\n\n' "$config" "$steps" "$keys"
+            # shellcheck disable=SC2086 # several words
+            "$python" -m benchmarks.train_step --config "$config" --steps "$steps" $keys || echo "failed"
         } >> "$out.md"
     done
 done

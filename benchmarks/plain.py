@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from losses.attention import attention_reconstruction
-from losses.perceptual import CONTENT_LAYERS, STYLE_LAYERS, VGG19Features, feature_loss, gram_loss, imagenet_normalised
+from losses.perceptual import CONTENT_LAYERS, STYLE_LAYERS, VGG19Features, feature_loss, gram_loss
 from models.dptn import Attention
 from models.layers import advance_spectral_norm
 from models.schedules import Quantize, Resize, Schedule
@@ -40,6 +40,9 @@ class PlainEngine(Engine):
         for module in self.generator.modules():
             if isinstance(module, Attention):
                 module.forward = materialised(module)  # type: ignore[method-assign]
+
+    def _choose_algorithms(self) -> None:
+        """PyTorch's default settings."""
 
     def _build_optimizers(self) -> None:
         objective, optim = self.config.objective, self.config.optim
@@ -146,7 +149,7 @@ class PlainTerms(nn.Module):
         return gram_loss(self.vgg(fake), self.vgg(real), layers)
 
     def face(self, fake: Tensor, real: Tensor, boxes: Tensor) -> Tensor:
-        return self.content(*(imagenet_normalised(plain_face_crop(images, boxes)) for images in (fake, real)))
+        return self.content(*(self.vgg.normalised(plain_face_crop(images, boxes)) for images in (fake, real)))
 
 
 class PlainNTEDTerms(PlainTerms):
@@ -154,7 +157,7 @@ class PlainNTEDTerms(PlainTerms):
 
     def forward(self, window: Window) -> Terms:
         config, terms = self.config, {}
-        fake, real = (imagenet_normalised(x) for x in (window.generated, window.target))
+        fake, real = (self.vgg.normalised(x) for x in (window.generated, window.target))
         perceptual = self.content(fake, real) + config.gram * self.style(fake, real, CONTENT_LAYERS)
         terms["perceptual"] = config.perceptual * perceptual
         terms["face"] = config.face * self.face(window.generated, window.target, window.target_face)

@@ -211,6 +211,9 @@ class TrainerConfig(Section):
         "auto", description="auto: bf16 autocast where the device has bf16 matrix units, else fp32"
     )
     compile: bool = Field(False, description="torch.compile generator, discriminator and VGG (needs a C++ compiler)")
+    deterministic: bool = Field(
+        True, description="on a GPU, algorithms that give the same bits every time; false: the fastest ones"
+    )
     recompute_activations: bool = Field(
         False, description="compute activations again in backward: same results, less memory, more time"
     )

@@ -40,6 +40,11 @@ class VGG19Features(nn.Module):
             modules.append(nn.MaxPool2d(2))
         self.layers = {names[layer]: layer for layer in layers}
         self.features = nn.Sequential(*modules[: max(self.layers) + 1])
+        self.mean: Tensor
+        self.deviation: Tensor
+        for name, values in (("mean", IMAGENET_MEAN), ("deviation", IMAGENET_STD)):
+            # held on the device: a tensor made of numbers at every call would wait for it
+            self.register_buffer(name, torch.tensor(values).view(3, 1, 1), persistent=False)
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> Features:
@@ -50,6 +55,10 @@ class VGG19Features(nn.Module):
             if index in self.layers:
                 found[self.layers[index]] = x
         return found
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Images in [-1, 1] to ImageNet's mean and deviation."""
+        return ((images + 1) / 2 - self.mean) / self.deviation
 
     def initialise(self, seed: int) -> None:
         """He-normal weights that are a function of the seed, for runs that ask for random VGG weights by name."""
@@ -84,13 +93,6 @@ def imagenet_vgg19_state() -> Mapping[str, Tensor]:
         ) from None
 
 
-def imagenet_normalised(images: Tensor) -> Tensor:
-    """Images in [-1, 1] to ImageNet's mean and deviation."""
-    mean = torch.tensor(IMAGENET_MEAN, device=images.device).view(3, 1, 1)
-    deviation = torch.tensor(IMAGENET_STD, device=images.device).view(3, 1, 1)
-    return ((images + 1) / 2 - mean) / deviation
-
-
 def gram(features: Tensor) -> Tensor:
     """Gram matrices (B, C, C) of features (B, C, h, w), over C * h * w; in fp32."""
     flat = features.flatten(2)
@@ -101,9 +103,9 @@ def gram(features: Tensor) -> Tensor:
 
 def feature_loss(generated: Features, real: Features, layers: Sequence[str]) -> Tensor:
     """Sum over layers of the mean L1 distance of features."""
-    return sum((F.l1_loss(generated[k].float(), real[k].float()) for k in layers), start=torch.tensor(0.0))
+    return torch.stack([F.l1_loss(generated[k].float(), real[k].float()) for k in layers]).sum()
 
 
 def gram_loss(generated: Features, real: Features, layers: Sequence[str]) -> Tensor:
     """Sum over layers of the mean L1 distance of Gram matrices."""
-    return sum((F.l1_loss(gram(generated[k]), gram(real[k])) for k in layers), start=torch.tensor(0.0))
+    return torch.stack([F.l1_loss(gram(generated[k]), gram(real[k])) for k in layers]).sum()

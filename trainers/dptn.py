@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from config.schema import DPTNObjective
 from losses.face import face_crop
-from losses.perceptual import CONTENT_LAYERS, STYLE_LAYERS, VGG19Features, feature_loss, gram_loss, imagenet_normalised
+from losses.perceptual import CONTENT_LAYERS, STYLE_LAYERS, VGG19Features, feature_loss, gram_loss
 from trainers.phases import Terms, Window
 
 VGG_LAYERS = tuple(sorted({*CONTENT_LAYERS, *STYLE_LAYERS}))
@@ -31,9 +31,9 @@ class DPTNImageTerms(nn.Module):
         faces = torch.cat((window.target_face, window.source_face))
         with torch.no_grad():
             real_features = self.vgg(real)
-            real_faces = self.vgg(imagenet_normalised(face_crop(real, faces)))
+            real_faces = self.vgg(self.vgg.normalised(face_crop(real, faces)))
         features = self.vgg(generated)
-        face_features = self.vgg(imagenet_normalised(face_crop(generated, faces)))
+        face_features = self.vgg(self.vgg.normalised(face_crop(generated, faces)))
         terms: Terms = {}
         shares = (self.config.target_share, 1 - self.config.target_share)
         for half, (suffix, share) in enumerate(zip(("", "_source"), shares, strict=True)):

@@ -22,7 +22,7 @@ from trainers.ema import ema_decay, update_ema
 from trainers.guard import Guard
 from trainers.optim import build_adam, lazy_adam, learning_rate, set_learning_rate
 from trainers.phases import Batch, Terms
-from trainers.precision import autocast, multiply_as_tf32, resolve_precision
+from trainers.precision import autocast, choose_algorithms, resolve_precision
 
 LOG = logging.getLogger(__name__)
 IMPORTS_MAY_LACK = ("discriminator", "generator_optimizer", "discriminator_optimizer")
@@ -41,14 +41,14 @@ class Engine:
     def __init__(self, config: Config, world: World) -> None:
         self.config, self.world = config, world
         self.dtype = resolve_precision(config.trainer.precision, world.device)
-        multiply_as_tf32(world.device, self.dtype)
+        self._choose_algorithms()
         self.step = 0
         self.r1 = torch.zeros((), device=world.device)
         self.guard = Guard(world.device)
         self._build_networks()
         self._build_optimizers()
         phases = build_phases(config, self.generator, self.discriminator)
-        self.generator_phase, self.discriminator_phase = (self._distribute(phase.to(world.device)) for phase in phases)
+        self.generator_phase, self.discriminator_phase = (self._distribute(self._placed(phase)) for phase in phases)
 
     @property
     def nimg(self) -> int:
@@ -116,11 +116,15 @@ class Engine:
             "discriminator_optimizer": self.discriminator_optimizer,
         }
 
+    def _choose_algorithms(self) -> None:
+        choose_algorithms(self.world.device, self.dtype, self.config.trainer.deterministic)
+
     def _build_networks(self) -> None:
-        self.generator, self.discriminator = (
-            network.to(self.world.device).to(memory_format=self.layout) for network in build_networks(self.config)
-        )
+        self.generator, self.discriminator = (self._placed(network) for network in build_networks(self.config))
         self.generator_ema = copy.deepcopy(self.generator).eval().requires_grad_(False)
+
+    def _placed(self, module: nn.Module) -> nn.Module:
+        return module.to(self.world.device).to(memory_format=self.layout)
 
     def _build_optimizers(self) -> None:
         objective, optim = self.config.objective, self.config.optim

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from config.schema import NTEDObjective
 from losses.attention import attention_reconstruction
 from losses.face import face_crop
-from losses.perceptual import CONTENT_LAYERS, Features, VGG19Features, feature_loss, gram_loss, imagenet_normalised
+from losses.perceptual import CONTENT_LAYERS, Features, VGG19Features, feature_loss, gram_loss
 from trainers.phases import Terms, Window
 
 VGG_LAYERS = CONTENT_LAYERS
@@ -42,5 +42,5 @@ class NTEDImageTerms(nn.Module):
     def _features(self, generated: Tensor, real: Tensor) -> tuple[Features, Features]:
         """VGG features with gradient for generated images and without for real ones."""
         with torch.no_grad():
-            real_features = self.vgg(imagenet_normalised(real))
-        return self.vgg(imagenet_normalised(generated)), real_features
+            real_features = self.vgg(self.vgg.normalised(real))
+        return self.vgg(self.vgg.normalised(generated)), real_features

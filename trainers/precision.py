@@ -1,7 +1,8 @@
-"""Which number format a device computes in."""
+"""Which number format and which algorithms a device computes with."""
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager
 
 import torch
@@ -19,13 +20,25 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
 
 
-def multiply_as_tf32(device: torch.device, dtype: torch.dtype) -> None:
-    """In a bf16 run, let a GPU multiply what stays in fp32 as TF32; in an fp32 run, as IEEE's. For the whole process.
+def choose_algorithms(device: torch.device, dtype: torch.dtype, deterministic: bool) -> None:
+    """How a GPU computes, for the whole process; nothing for a CPU.
 
-    What stays is mostly Gram matrices of bf16 features: TF32 holds bf16 numbers exactly and adds them up in fp32.
+    In a bf16 run what stays in fp32 is multiplied as TF32. That is mostly Gram matrices of bf16 features: TF32 holds
+    bf16 numbers exactly and adds them up in fp32.
+
+    Args:
+        deterministic: the same bits every time, where PyTorch has an algorithm for that; it warns where it has none.
+            Otherwise cuDNN times its algorithms and takes the fastest.
     """
-    if device.type == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = dtype is torch.bfloat16
+    if device.type != "cuda":
+        return
+    torch.backends.cuda.matmul.allow_tf32 = dtype is torch.bfloat16
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = not deterministic
+    # what cuBLAS asks for; read when it is first used
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(deterministic, warn_only=True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _has_bf16_matrix_units(device: torch.device) -> bool:
