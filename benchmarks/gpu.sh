@@ -1,59 +1,89 @@
 #!/usr/bin/env bash
-# Everything that wants a GPU, in one go: tests, benchmarks, memory, 8 minutes of training of each system, a dated report.
+# Everything that wants a GPU: tests, benchmarks of training and of inference, 8 minutes of training of each system.
+# What was seen is added to a dated report in benchmarks/results, with the step strips beside it.
 #
-#   bash benchmarks/gpu.sh [--quick]
+#   bash benchmarks/gpu.sh [--quick] [tests] [steps] [inference] [training]
 #
-# --quick: the demo's configs, few steps, 0.2 minutes of training and no tests, to see on any machine that it runs.
+# Without names of parts all of them, one after the other.
+# --quick: all but the tests with the demo's configs, few steps and 0.2 minutes of training, to see on any machine that it
+# runs; no report is kept.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python=${PYTHON:-.venv/bin/python}
-out=benchmarks/results/$("$python" -c "
+device=$("$python" -c "
 import torch
-print(torch.cuda.get_device_name().replace(' ', '_') if torch.cuda.is_available() else 'cpu')")_$(date +%F)
+print(torch.cuda.get_device_name().replace(' ', '_') if torch.cuda.is_available() else 'cpu')")
+out=benchmarks/results/${device}_$(date +%F)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-minutes=8 timed=(config/nted_256.yaml config/nted_512.yaml config/dptn_256.yaml)
-trained=(nted_256 dptn_256) steps=10 size=256-176 people=250
+
+steps=10 minutes=8 size=256-176 people=250
+timed=(config/nted_256.yaml config/nted_512.yaml config/dptn_256.yaml) trained=(nted_256 dptn_256)
+parts=(tests steps inference training) settings=("" trainer.compile=true "trainer.compile=true trainer.deterministic=false")
+drawing=("" --bf16 "--bf16 --compile default" "--bf16 --compile reduce-overhead")
 if [[ ${1:-} == --quick ]]; then
-    minutes=0.2 timed=(config/demo_nted.yaml config/demo_dptn.yaml) trained=(demo_nted demo_dptn) steps=1 size=128-88 people=8
-    out=$work/quick
-fi
-mkdir -p "$out"
-
-{
-    echo "# Training on $(basename "$out")"
-    echo
-    echo "Commit $(git rev-parse HEAD), $(date -u +%F\ %H:%M) UTC."
-} > "$out.md"
-
-if [[ ${1:-} != --quick ]]; then
-    { echo; echo '```'; "$python" -m pytest -q 2>&1 | tail -15 || true; echo '```'; } >> "$out.md"
+    shift
+    out=$work/quick steps=1 minutes=0.2 size=128-88 people=8
+    timed=(config/demo_nted.yaml config/demo_dptn.yaml) trained=(demo_nted demo_dptn)
+    parts=(steps inference training) settings=("") drawing=("")
 fi
 
-for config in "${timed[@]}"; do
-    for keys in "" trainer.compile=true "trainer.compile=true trainer.deterministic=false"; do
-        [[ ${1:-} == --quick && -n $keys ]] && continue
-        {
-            printf '\n`python -m benchmarks.train_step --config %s --steps %s %s`\n\n' "$config" "$steps" "$keys"
-            # shellcheck disable=SC2086 # several words
-            "$python" -m benchmarks.train_step --config "$config" --steps "$steps" $keys || echo "failed"
-        } >> "$out.md"
+# A command in the report: its words, and what it prints.
+report() {
+    printf '\n`%s`\n\n```\n' "python ${*:2}"
+    "$@" 2>&1 | tail -40 || echo "failed"
+    echo '```'
+}
+
+tests() {
+    report "$python" -m pytest -q
+}
+
+# Settings are several words or none.
+# shellcheck disable=SC2086
+steps() {
+    for config in "${timed[@]}"; do
+        for keys in "${settings[@]}"; do
+            report "$python" -m benchmarks.train_step --config "$config" --steps "$steps" $keys
+        done
     done
-done
+}
 
-"$python" -m scripts.make_synthetic --out "$work/raw" --people "$people" --size 512 352
-"$python" -m scripts.prepare_data --root "$work/raw" --out "$work/raw" --sizes "$size"
-for name in "${trained[@]}"; do
-    "$python" train.py --config "config/$name.yaml" --name "$name" --checkpoints_dir "$work" \
-        "data.root=$work/raw" objective.vgg.weights=random "trainer.max_minutes=$minutes" trainer.sample_every=200
-    strip=$(ls "$work/$name"/samples/steps_*.png | tail -1)
-    "$python" -c "
+# shellcheck disable=SC2086
+inference() {
+    for config in "${timed[@]}"; do
+        for flags in "${drawing[@]}"; do
+            report "$python" -m benchmarks.inference --config "$config" $flags
+        done
+    done
+}
+
+training() {
+    "$python" -m scripts.make_synthetic --out "$work/raw" --people "$people" --size 512 352 >&2
+    "$python" -m scripts.prepare_data --root "$work/raw" --out "$work/raw" --sizes "$size" >&2
+    mkdir -p "$out"
+    for name in "${trained[@]}"; do
+        "$python" train.py --config "config/$name.yaml" --name "$name" --checkpoints_dir "$work" \
+            "data.root=$work/raw" objective.vgg.weights=random "trainer.max_minutes=$minutes" trainer.sample_every=200 >&2
+        strip=("$work/$name"/samples/steps_*.png)
+        "$python" -c "
 import sys
 from PIL import Image
 picture = Image.open(sys.argv[1]).convert('RGB')
 picture.thumbnail((1600, 1600))
-picture.save(sys.argv[2], quality=80)" "$strip" "$out/$name.jpg"
-    { echo; echo "$name after $minutes minutes: $(tail -1 "$work/$name/log.jsonl")"; } >> "$out.md"
+picture.save(sys.argv[2], quality=80)" "${strip[-1]}" "$out/$name.jpg"
+        printf '\n%s after %s minutes: %s\n' "$name" "$minutes" "$(tail -1 "$work/$name/log.jsonl")"
+    done
+}
+
+mkdir -p "$(dirname "$out")"
+[[ $# -gt 0 ]] && parts=("$@")
+for part in "${parts[@]}"; do
+    echo "$part" >&2
+    {
+        printf '\n## %s, %s UTC, commit %s\n' "$part" "$(date -u '+%F %H:%M')" "$(git rev-parse --short HEAD || echo unknown)"
+        "$part"
+    } >> "$out.md"
 done
 cat "$out.md"

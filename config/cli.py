@@ -7,12 +7,14 @@ import logging
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 from config.load import load_config
 from config.schema import Config
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 def run(main: Callable[[], int | None]) -> int:
@@ -47,6 +49,14 @@ def run_parser(description: str) -> argparse.ArgumentParser:
         "overrides", nargs="*", metavar="key=value", help="override of an option, e.g. trainer.batch_size=8"
     )
     return parser
+
+
+def picture_path(text: str) -> Path:
+    """The value of a flag that names a picture to write, refused before the work if it is no picture's name."""
+    path = Path(text)
+    if path.suffix.lower() not in PICTURES:
+        raise argparse.ArgumentTypeError(f"{text!r} does not end in {', '.join(PICTURES)}")
+    return path
 
 
 def config_from(arguments: argparse.Namespace) -> Config:

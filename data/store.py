@@ -33,7 +33,8 @@ _OPENING = threading.Lock()
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # the first is what prepare_data writes unless it is told otherwise
 FORMATS = ("raw", "png")
-_META, _LENGTH = b"meta", b"length"
+# the last is only in what a writer has not finished
+_META, _LENGTH, _ORIGIN = b"meta", b"length", b"origin"
 # LMDB refuses a second environment on one path in a process, and a read-only one is safe to share and to fork.
 _OPEN: WeakValueDictionary[str, lmdb.Environment] = WeakValueDictionary()
 
@@ -168,19 +169,21 @@ class ImageStore:
 class StoreWriter:
     """Write a store, in a folder beside it that becomes the store at `finish`: a crash leaves none that looks whole.
 
-    What an interrupted writer left is taken up again if its `meta` is the same; `written` holds those keys.
+    What an interrupted writer left is taken up again if its `meta` and `origin` are the same; `written` holds those
+    keys.
 
     Args:
         path: folder of the store to be; replaced if it exists.
         meta: what it will say of itself.
+        origin: what its images are made from, e.g. a folder; the finished store does not hold it.
         map_size: bytes to begin with; grows as needed.
 
     Raises:
         OSError: here and in every method: the disk is full, the folder is read-only, or what is left is no LMDB.
     """
 
-    def __init__(self, path: str | Path, meta: StoreMeta, map_size: int = 1 << 28) -> None:
-        self.path, self.meta = Path(path), meta
+    def __init__(self, path: str | Path, meta: StoreMeta, origin: str = "", map_size: int = 1 << 28) -> None:
+        self.path, self.meta, self.origin = Path(path), meta, origin.encode()
         self.partial = self.path.with_name(self.path.name + ".partial")
         self.partial.parent.mkdir(parents=True, exist_ok=True)
         with self._plain_errors():
@@ -199,6 +202,8 @@ class StoreWriter:
     def finish(self) -> None:
         """Count the images, flush, and give the folder its final name."""
         self.put({_LENGTH.decode(): str(len(self.written)).encode()})
+        with self._plain_errors(), self._env.begin(write=True) as transaction:
+            transaction.delete(_ORIGIN)
         self.close()
         if self.path.exists():
             shutil.rmtree(self.path)
@@ -234,14 +239,23 @@ class StoreWriter:
 
     def _reopen(self, map_size: int) -> lmdb.Environment:
         existing = self.partial / "data.mdb"
-        if existing.is_file() and _meta_of(self.partial) != self.meta:
+        if existing.is_file() and not self._is_mine():
             shutil.rmtree(self.partial)
         size = max(map_size, existing.stat().st_size if existing.is_file() else 0)
         # without metasync a power cut may cost the last commit, and never the store
         env = lmdb.open(str(self.partial), map_size=size, meminit=False, lock=False, metasync=False)
         with env.begin(write=True) as transaction:
             transaction.put(_META, json.dumps(asdict(self.meta)).encode())
+            transaction.put(_ORIGIN, self.origin)
         return env
+
+    def _is_mine(self) -> bool:
+        """Whether what is left would become the same store."""
+        try:
+            left = ImageStore(self.partial)
+            return left.meta == self.meta and left.read_bytes(_ORIGIN.decode()) == self.origin
+        except ValueError:
+            return False
 
 
 def encode_image(image: np.ndarray, image_format: str) -> bytes:
@@ -297,13 +311,6 @@ def _other_stores(path: Path) -> str:
 
 def _names(cursor: Any) -> Iterator[str]:
     return (bytes(key).decode("utf-8", "replace") for key in cursor.iternext(keys=True, values=False))
-
-
-def _meta_of(path: Path) -> StoreMeta | None:
-    try:
-        return ImageStore(path).meta
-    except ValueError:
-        return None
 
 
 def _parse_meta(value: bytes, path: Path) -> StoreMeta:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from config.cli import config_from, run, run_parser
+from config.cli import config_from, picture_path, run, run_parser
 from models.pipeline import StepPose
 from studio.blending import exchange_strip, interpolation_strip
 from studio.people import Gallery, person_from
@@ -30,7 +30,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--count", type=int, default=7, help="images of a fade, from all of A to all of B")
     parser.add_argument("--region", help=f"take this region from B: {', '.join(REGIONS)}")
     parser.add_argument("--mask", help="take the white part of this image (in the target's pose) from B")
-    parser.add_argument("--output", default="blend.png", help="the picture to write")
+    parser.add_argument("--output", type=picture_path, default="blend.png", help="the picture to write")
     parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
     return parser.parse_args()
 
@@ -55,6 +55,7 @@ def main() -> None:
         picture = exchange_strip(model, (first, second), joints, mask, config.seed)
     else:
         picture = interpolation_strip(model, (first, second), joints, arguments.count, config.seed)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture).save(arguments.output)
     LOG.info("wrote %s", arguments.output)
 

@@ -2,8 +2,9 @@
 
     python -m scripts.prepare_data --root dataset/deepfashion --out dataset/deepfashion --sizes 256-176 512-352
 
-Interrupted, the same command goes on where it stopped. A store gets its name only when it is whole; while an image
-is bad it stays `{H}-{W}.partial`, the images are named with their reasons, and the exit code is 1.
+Interrupted, the same command goes on where it stopped; from another --root it begins anew. A store gets its name only
+when it is whole; while an image is bad it stays `{H}-{W}.partial`, the images are named with their reasons, and the
+exit code is 1.
 """
 
 from __future__ import annotations
@@ -141,7 +142,10 @@ def is_whole(path: Path, names: Iterable[str]) -> bool:
 def build(job: Job, names: list[str], out: Path, arguments: argparse.Namespace) -> list[str]:
     """Fill a writer a size; returns what is wrong, and finishes the stores if nothing is."""
     frame = LAYOUTS[job.layout].frame if job.with_keypoints else None
-    writers = [StoreWriter(store_path(out, size), StoreMeta(size, job.image_format, frame)) for size in job.sizes]
+    origin = f"{job.layout} {job.root.resolve()}"
+    writers = [
+        StoreWriter(store_path(out, size), StoreMeta(size, job.image_format, frame), origin) for size in job.sizes
+    ]
     done = set.intersection(*(writer.written for writer in writers))
     needed = paired_names(job.root)
     left = [name for name in names if store_key(name) not in done]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from config.cli import config_from, run, run_parser
+from config.cli import config_from, picture_path, run, run_parser
 from models.pipeline import StepPose
 from studio.mixing import mix_grid, mix_strip
 from studio.people import Gallery, person_from
@@ -28,7 +28,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sources", required=True, nargs="+", help=f"two or more, each {name}")
     parser.add_argument("--switch", type=int, nargs="+", help="the steps at which the next source takes over")
     parser.add_argument("--grid", action="store_true", help="all switch steps by all pairs of sources, in one picture")
-    parser.add_argument("--output", default="mix.png", help="the picture to write")
+    parser.add_argument("--output", type=picture_path, default="mix.png", help="the picture to write")
     parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
     return parser.parse_args()
 
@@ -49,6 +49,7 @@ def main() -> None:
         picture = mix_grid(model, people, joints, config.seed)
     else:
         picture = mix_strip(model, people, joints, arguments.switch, config.seed)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture).save(arguments.output)
     LOG.info("wrote %s", arguments.output)
 

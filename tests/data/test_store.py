@@ -97,13 +97,21 @@ def test_an_unfinished_store_does_not_look_whole_and_is_taken_up_again(tmp_path:
     assert not second.partial.exists()
 
 
-def test_leftovers_of_another_kind_are_dropped(tmp_path: Path) -> None:
-    first = StoreWriter(tmp_path / "s", StoreMeta((16, 12)))
+@pytest.mark.parametrize(("meta", "origin"), [(StoreMeta((16, 12), "raw"), "here"), (StoreMeta((16, 12)), "there")])
+def test_leftovers_of_another_kind_or_origin_are_dropped(tmp_path: Path, meta: StoreMeta, origin: str) -> None:
+    first = StoreWriter(tmp_path / "s", StoreMeta((16, 12)), "here")
     first.put({"a.png": b"x"})
     first.close()
-    second = StoreWriter(tmp_path / "s", StoreMeta((16, 12), "raw"))
+    second = StoreWriter(tmp_path / "s", meta, origin)
     assert second.written == set()
     second.close()
+
+
+def test_a_finished_store_does_not_say_where_its_images_lay(tmp_path: Path) -> None:
+    writer = StoreWriter(tmp_path / "s", StoreMeta((16, 12)), "/home/somebody")
+    writer.put({"a.png": encode_image(picture(0), "png")})
+    writer.finish()
+    assert "origin" not in ImageStore(tmp_path / "s")
 
 
 def test_the_map_grows(tmp_path: Path) -> None:

@@ -44,9 +44,10 @@ def cells(path: Path, count: int) -> list[np.ndarray]:
 @pytest.mark.parametrize("system", NUM_STEPS)
 def test_a_fade_runs_from_the_first_source_alone_to_the_second_alone(system, runs, tmp_path, monkeypatch):
     Image.new("L", SIZE[::-1]).save(tmp_path / "none.png")
-    assert command(monkeypatch, runs, system, tmp_path / "fade.png", "--count", 3) == 0
+    fading = tmp_path / "a new folder" / "fade.png"
+    assert command(monkeypatch, runs, system, fading, "--count", 3) == 0
     assert command(monkeypatch, runs, system, tmp_path / "same.png", "--mask", tmp_path / "none.png") == 0
-    fade = cells(tmp_path / "fade.png", 3)
+    fade = cells(fading, 3)
     first, second, exchanged = cells(tmp_path / "same.png", 3)
     # other batch sizes sum in another order
     assert np.abs(fade[0] - first).max() <= 1 and np.abs(fade[-1] - second).max() <= 1
@@ -78,3 +79,9 @@ def test_bad_input_is_one_line(more, message, runs, tmp_path, monkeypatch, capsy
     assert command(monkeypatch, runs, "nted", tmp_path / "out.png", *more) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert message in line and not (tmp_path / "out.png").exists()
+
+
+def test_a_name_that_is_no_pictures_is_refused_before_the_work(runs, tmp_path, monkeypatch, capsys):
+    with pytest.raises(SystemExit):
+        command(monkeypatch, runs, "nted", tmp_path / "fade")
+    assert "does not end in .png" in capsys.readouterr().err
