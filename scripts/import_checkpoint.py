@@ -24,7 +24,7 @@ from models.checkpoints import list_checkpoints
 from models.originals import PARTS, SYSTEMS, misfit, optimizer_from_published
 from models.originals_files import NETWORKS, OPTIMIZERS, Found, Shapes, details, examine, summary
 from models.unfilled import unfilled_networks
-from trainers.checkpoint import save_checkpoint
+from trainers.saving import save_checkpoint
 
 SHIPPED_CONFIGS = Path(__file__).resolve().parent.parent / "config"
 # DPTN was published for square images

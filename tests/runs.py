@@ -11,7 +11,7 @@ from config.schema import Config
 from models.build import build_generator
 from models.pipeline import StepPose
 from tests.tiny import overrides
-from trainers.checkpoint import save_checkpoint
+from trainers.saving import save_checkpoint
 
 NUM_STEPS = {"nted": 4, "dptn": 3}
 

@@ -16,7 +16,8 @@ from config.schema import Config
 from data.dataset import PairDataset
 from data.loader import Batch, to_device, train_loader
 from data.sampler import Share, StepSampler
-from trainers import checkpoint
+from models.checkpoints import checkpoint_path, load_checkpoint
+from trainers import saving
 from trainers.distributed import World
 from trainers.engine import Engine
 from trainers.environment import record_environment
@@ -91,7 +92,7 @@ class Trainer:
 
     def _write_checkpoint(self) -> None:
         keep = self.config.trainer.keep_checkpoints
-        checkpoint.save_checkpoint(self.folder / "checkpoints", self.engine.state(), keep)
+        saving.save_checkpoint(self.folder / "checkpoints", self.engine.state(), keep)
 
     def _after_step(self, log: RunLog | None, progress: tqdm, terms: Terms, ending: Ending) -> None:
         """What follows a step where it is due.
@@ -123,10 +124,10 @@ class Trainer:
         """Scores of the EMA generator; the best so far is kept as `best.pt`."""
         scores, metric = self.validation.scores(self.engine), self.config.trainer.best_metric
         value, folder = scores[f"eval_{metric}"], self.folder / "checkpoints"
-        best = checkpoint.best_value(folder)
+        best = saving.best_value(folder)
         is_better = best is None or (value < best if metric == "l1" else value > best)
         if self.world.is_main and is_better:
-            checkpoint.save_best(folder, self.engine.state(), value)
+            saving.save_best(folder, self.engine.state(), value)
         self.world.barrier()
         return scores
 
@@ -140,18 +141,18 @@ class Trainer:
     def _check_folder(self) -> None:
         path = self.folder / "config.yaml"
         if path.exists():
-            checkpoint.check_config(path, path.read_text(), self.config)
+            saving.check_run(path, path.read_text(), self.config)
 
     def _resume(self) -> None:
         """The main process chooses the checkpoint, so that all continue from the same one."""
         folder, device = self.folder / "checkpoints", self.world.device
-        state = checkpoint.newest_whole(folder, set_aside=True, device=device) if self.world.is_main else None
+        state = saving.newest_whole(folder, set_aside=True, device=device) if self.world.is_main else None
         step = self.world.most(state["step"] if state else -1)
         if step < 0:
             return
-        path = checkpoint.checkpoint_path(folder, step)
-        state = state or checkpoint.load_checkpoint(path, device)
-        checkpoint.check_config(path, state["config"], self.config)
+        path = checkpoint_path(folder, step)
+        state = state or load_checkpoint(path, device)
+        saving.check_run(path, state["config"], self.config)
         self.engine.load_state(state)
 
     @contextmanager
@@ -161,7 +162,7 @@ class Trainer:
             yield None
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        checkpoint.replace_text(self.folder / "config.yaml", dump_config(self.config))
+        saving.replace_text(self.folder / "config.yaml", dump_config(self.config))
         record_environment(self.folder, self.world, self.engine.step)
         with closing(RunLog(self.folder, self.engine.step)) as log:
             yield log

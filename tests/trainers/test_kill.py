@@ -14,9 +14,9 @@ import pytest
 import torch
 
 import train
+from models.checkpoints import list_checkpoints, load_checkpoint
 from tests.tiny import overrides
 from tests.trainers.test_trainer import same
-from trainers import checkpoint
 
 PATIENCE_SECONDS = 60
 
@@ -51,7 +51,7 @@ def wait_for(condition, process) -> None:
 
 
 def newest(folder: Path) -> int:
-    found = checkpoint.list_checkpoints(folder / "checkpoints")
+    found = list_checkpoints(folder / "checkpoints")
     return int(found[-1].stem.removeprefix("step_")) if found else 0
 
 
@@ -84,7 +84,6 @@ def test_a_run_killed_again_and_again_equals_one_that_was_not(system, kills, dat
     assert logs[0] == logs[1]
     assert [json.loads(line)["step"] for line in logs[0].splitlines()] == list(range(1, last + 1))
     states = [
-        checkpoint.load_checkpoint(tmp_path / name / "checkpoints" / f"step_{last:08d}.pt")
-        for name in ("killed", "undisturbed")
+        load_checkpoint(tmp_path / name / "checkpoints" / f"step_{last:08d}.pt") for name in ("killed", "undisturbed")
     ]
     assert same(*({**state, "config": ""} for state in states))

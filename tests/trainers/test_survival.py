@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import torch
 
+from models.checkpoints import find_checkpoint, list_checkpoints, load_checkpoint
 from scripts.compare_runs import read_log
 from tests.trainers.test_trainer import ALONE, same, tiny
-from trainers import checkpoint
+from trainers import saving
 from trainers.guard import MOST_IN_A_ROW, Diverged, Guard
 from trainers.trainer import Ending, Trainer
 
@@ -28,7 +29,7 @@ ROUNDS = 25
 def save_for_ever(folder: Path, first: int) -> None:
     for step in range(first, first + 10_000):
         state = {"step": step, "weights": torch.full((50_000,), float(step))}
-        checkpoint.save_checkpoint(folder, state, keep=2)
+        saving.save_checkpoint(folder, state, keep=2)
 
 
 def test_a_kill_at_any_moment_leaves_a_whole_newest_checkpoint(tmp_path):
@@ -40,7 +41,7 @@ def test_a_kill_at_any_moment_leaves_a_whole_newest_checkpoint(tmp_path):
         time.sleep(float(random.uniform(0.02, 0.12)))
         process.kill()
         process.join()
-        state = checkpoint.newest_whole(tmp_path, set_aside=False)
+        state = saving.newest_whole(tmp_path, set_aside=False)
         if state is None:
             assert last == -1
             continue
@@ -63,7 +64,7 @@ def test_a_damaged_newest_checkpoint_is_set_aside_and_the_one_before_used(datase
 
 
 def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
-    checkpoint.save_checkpoint(tmp_path, {"step": 1}, keep=1)
+    saving.save_checkpoint(tmp_path, {"step": 1}, keep=1)
 
     def full(state, file):
         file.write(b"half")
@@ -71,8 +72,8 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
 
     monkeypatch.setattr(torch, "save", full)
     with pytest.raises(ValueError, match=r"No space left on device.*earlier checkpoints are untouched"):
-        checkpoint.save_checkpoint(tmp_path, {"step": 2}, keep=1)
-    assert [path.name for path in checkpoint.list_checkpoints(tmp_path)] == ["step_00000001.pt"]
+        saving.save_checkpoint(tmp_path, {"step": 2}, keep=1)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step_00000001.pt"]
     assert not list(tmp_path.glob("*.tmp"))
 
 
@@ -140,7 +141,7 @@ def test_validation_scores_every_step_and_keeps_the_best(dataset, tmp_path):
     assert 0 <= lines[0]["eval_step_accuracy_real"] <= 1
     assert lines[0]["eval_ssim"] == lines[0]["eval_ssim_step_03"]
     best = max(range(3), key=lambda index: lines[index]["eval_ssim"])
-    assert checkpoint.load_checkpoint(tmp_path / "run" / "checkpoints" / "best.pt")["step"] == best + 1
+    assert load_checkpoint(tmp_path / "run" / "checkpoints" / "best.pt")["step"] == best + 1
 
 
 def start(dataset, tmp_path, *more, processes=1):
@@ -172,7 +173,7 @@ def test_a_signal_saves_and_exits_with_75_and_the_same_command_continues(number,
     process.send_signal(number)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 75, output[-2000:]
-    step = checkpoint.newest_whole(tmp_path / "run" / "checkpoints", set_aside=False)["step"]
+    step = saving.newest_whole(tmp_path / "run" / "checkpoints", set_aside=False)["step"]
     assert step >= 1
     config = tiny("dptn", dataset, f"trainer.max_steps={step}")
     resumed = Trainer(config, tmp_path / "run", ALONE)
@@ -222,10 +223,7 @@ def test_two_processes_resume_bitwise(dataset, tmp_path):
         keys = overrides("nted", dataset, "schedule.num_steps=4", "rollout.window=2", f"trainer.max_steps={steps}")
         done = subprocess.run([*launcher, *flags, *keys, "trainer.batch_size=4"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
-    states = [
-        checkpoint.load_checkpoint(tmp_path / name / "checkpoints" / "step_00000003.pt")
-        for name in ("through", "halves")
-    ]
+    states = [load_checkpoint(tmp_path / name / "checkpoints" / "step_00000003.pt") for name in ("through", "halves")]
     assert same(*states)
     assert (tmp_path / "through" / "log.jsonl").read_text() == (tmp_path / "halves" / "log.jsonl").read_text()
 
@@ -243,22 +241,22 @@ def test_generator_steps_that_fail_alone_count_in_a_row():
 
 
 def test_checkpoints_that_cannot_be_read_for_now_are_left_alone(tmp_path, monkeypatch):
-    checkpoint.save_checkpoint(tmp_path, {"step": 1}, keep=1)
+    saving.save_checkpoint(tmp_path, {"step": 1}, keep=1)
 
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(torch, "load", refuse)
     with pytest.raises(ValueError, match="cannot be read"):
-        checkpoint.newest_whole(tmp_path, set_aside=True)
-    assert [path.name for path in checkpoint.list_checkpoints(tmp_path)] == ["step_00000001.pt"]
+        saving.newest_whole(tmp_path, set_aside=True)
+    assert [path.name for path in list_checkpoints(tmp_path)] == ["step_00000001.pt"]
 
 
 def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_over(tmp_path):
-    checkpoint.save_checkpoint(tmp_path, {"step": 1}, keep=1)
-    checkpoint.find_checkpoint(tmp_path).write_bytes(b"PK")
+    saving.save_checkpoint(tmp_path, {"step": 1}, keep=1)
+    find_checkpoint(tmp_path).write_bytes(b"PK")
     with pytest.raises(ValueError, match=r"no checkpoint .* can be read"):
-        checkpoint.newest_whole(tmp_path, set_aside=True)
+        saving.newest_whole(tmp_path, set_aside=True)
 
 
 def test_bad_data_saves_what_is_learnt(dataset, tmp_path, monkeypatch):
@@ -273,5 +271,5 @@ def test_bad_data_saves_what_is_learnt(dataset, tmp_path, monkeypatch):
     monkeypatch.setattr(trainer.dataset.store, "read", damaged)
     with pytest.raises(ValueError, match="is damaged"):
         trainer.train()
-    saved = checkpoint.newest_whole(tmp_path / "run" / "checkpoints", set_aside=False)
+    saved = saving.newest_whole(tmp_path / "run" / "checkpoints", set_aside=False)
     assert saved["step"] == trainer.engine.step >= 1

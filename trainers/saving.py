@@ -1,6 +1,6 @@
 """Writing checkpoints: counters, networks, EMA and optimizers; tensors and plain values only.
 
-Reading them needs no trainer and lives in `models.checkpoints`; the names that the loop uses are here too.
+Reading one needs no trainer and lives in `models.checkpoints`.
 """
 
 from __future__ import annotations
@@ -15,27 +15,9 @@ import torch
 
 from config.schema import Config
 from models import checkpoints
-from models.checkpoints import (
-    FORMAT,
-    DamagedCheckpoint,
-    checkpoint_path,
-    find_checkpoint,
-    list_checkpoints,
-    load_checkpoint,
-)
+from models.checkpoints import FORMAT, DamagedCheckpoint, checkpoint_path, list_checkpoints, load_checkpoint
 
 LOG = logging.getLogger(__name__)
-__all__ = [
-    "best_value",
-    "check_config",
-    "checkpoint_path",
-    "find_checkpoint",
-    "list_checkpoints",
-    "load_checkpoint",
-    "newest_whole",
-    "save_best",
-    "save_checkpoint",
-]
 
 # what makes a run the same run when it is resumed
 RUN_KEYS = (
@@ -123,9 +105,9 @@ def _write(path: Path, state: Mapping[str, Any]) -> None:
         ) from None
 
 
-def check_config(path: Path, saved: str, config: Config, keys: tuple[str, ...] = RUN_KEYS) -> None:
+def check_run(path: Path, saved: str, config: Config) -> None:
     """Raise ValueError with the differences where a checkpoint's config (YAML text) describes another run."""
-    checkpoints.check_config(path, saved, config, keys)
+    checkpoints.check_config(path, saved, config, RUN_KEYS)
 
 
 def replace_text(path: Path, text: str) -> None:
