@@ -16,11 +16,12 @@ import torch
 print(torch.cuda.get_device_name().replace(' ', '_') if torch.cuda.is_available() else 'cpu')")
 out=benchmarks/results/${device}_$(date +%F)
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'cat "$out.md" 2> /dev/null || true; rm -rf "$work"' EXIT
 
 steps=10 minutes=8 size=256-176 people=250
 timed=(config/nted_256.yaml config/nted_512.yaml config/dptn_256.yaml) trained=(nted_256 dptn_256)
-parts=(tests steps inference training) settings=("" trainer.compile=true "trainer.compile=true trainer.deterministic=false")
+parts=(tests steps inference training) settings=("" trainer.deterministic=false trainer.compile=true
+    "trainer.compile=true trainer.deterministic=false")
 drawing=("" --bf16 "--bf16 --compile default" "--bf16 --compile reduce-overhead")
 if [[ ${1:-} == --quick ]]; then
     shift
@@ -64,21 +65,34 @@ training() {
     "$python" -m scripts.prepare_data --root "$work/raw" --out "$work/raw" --sizes "$size" >&2
     mkdir -p "$out"
     for name in "${trained[@]}"; do
-        "$python" train.py --config "config/$name.yaml" --name "$name" --checkpoints_dir "$work" \
-            "data.root=$work/raw" objective.vgg.weights=random "trainer.max_minutes=$minutes" trainer.sample_every=200 >&2
-        strip=("$work/$name"/samples/steps_*.png)
+        train "$name" || printf '\n%s failed\n' "$name"
+    done
+}
+
+train() {
+    "$python" train.py --config "config/$1.yaml" --name "$1" --checkpoints_dir "$work" \
+        "data.root=$work/raw" objective.vgg.weights=random "trainer.max_minutes=$minutes" trainer.sample_every=200 >&2 &&
+        strip=("$work/$1"/samples/steps_*.png) &&
         "$python" -c "
 import sys
 from PIL import Image
 picture = Image.open(sys.argv[1]).convert('RGB')
 picture.thumbnail((1600, 1600))
-picture.save(sys.argv[2], quality=80)" "${strip[-1]}" "$out/$name.jpg"
-        printf '\n%s after %s minutes: %s\n' "$name" "$minutes" "$(tail -1 "$work/$name/log.jsonl")"
-    done
+picture.save(sys.argv[2], quality=80)" "${strip[-1]}" "$out/$1.jpg" &&
+        printf '\n%s after %s minutes: %s\n' "$1" "$minutes" "$(tail -1 "$work/$1/log.jsonl")"
 }
 
 mkdir -p "$(dirname "$out")"
 [[ $# -gt 0 ]] && parts=("$@")
+for part in "${parts[@]}"; do
+    case $part in
+    tests | steps | inference | training) ;;
+    *)
+        echo "no part $part; there are: tests steps inference training" >&2
+        exit 2
+        ;;
+    esac
+done
 for part in "${parts[@]}"; do
     echo "$part" >&2
     {
@@ -86,4 +100,3 @@ for part in "${parts[@]}"; do
         "$part"
     } >> "$out.md"
 done
-cat "$out.md"

@@ -12,6 +12,10 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
 aten = torch.ops.aten
+# results without a kernel
+_FREE = {aten._unsafe_view, aten.empty, aten.empty_like, aten.empty_strided, aten.new_empty, aten.new_empty_strided}
+# what they write they do not read
+_OVERWRITING = {aten.copy_, aten.zero_, aten.fill_, aten.normal_, aten.uniform_}
 _CPU_ATTENTION = aten._scaled_dot_product_flash_attention_for_cpu
 _CPU_ATTENTION_BACKWARD = aten._scaled_dot_product_flash_attention_for_cpu_backward
 
@@ -56,7 +60,8 @@ class Operations(TorchDispatchMode):
         result = func(*args, **(kwargs or {}))
         results, arguments = _tensors(result), _tensors((args, kwargs))
         # `prim` holds questions about tensors, e.g. where they are
-        if func.namespace == "aten" and not func.is_view and (results or arguments):
+        costs_nothing = func.namespace != "aten" or func.is_view or func.overloadpacket in _FREE
+        if not costs_nothing and (results or arguments):
             kind = Kind(func.overloadpacket.__name__, (results or arguments)[0].dtype)
             cost = Cost(_flops(func, args, kwargs or {}, result), _bytes(func, args, kwargs or {}, arguments, results))
             self.costs.setdefault(kind, []).append(cost)
@@ -80,6 +85,8 @@ def _flops(func: Any, args: Any, kwargs: Any, result: Any) -> int:
 def _bytes(func: Any, args: Any, kwargs: Any, arguments: list[Tensor], results: list[Tensor]) -> int:
     """Arguments are read, what the schema says is written is written, and so are results that are no argument."""
     held = {tensor.untyped_storage()._cdata for tensor in arguments}
+    if func.overloadpacket in _OVERWRITING:
+        arguments = arguments[1:]
     made = [tensor for tensor in results if tensor.untyped_storage()._cdata not in held]
     return sum(map(_size, [*arguments, *_written(func, args, kwargs), *made]))
 

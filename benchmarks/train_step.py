@@ -36,7 +36,12 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.set_num_threads(arguments.threads or torch.get_num_threads())
     modes = list(MODES) if arguments.mode == "both" else [arguments.mode]
-    results = {mode: measure(mode, config_of(mode, arguments), device, arguments.steps) for mode in modes}
+    results = {}
+    for mode in modes:
+        try:
+            results[mode] = measure(mode, config_of(mode, arguments), device, arguments.steps)
+        except torch.OutOfMemoryError as error:
+            sys.stderr.write(f"{mode} does not fit; --batch takes fewer pairs ({error})\n")
     report: dict[str, Any] = {"config": arguments.config, "device": device_name(device), "torch": torch.__version__}
     report |= {"threads": torch.get_num_threads(), "modes": results}
     if len(results) == 2:
@@ -79,13 +84,14 @@ def measure(mode: str, config: Config, device: torch.device, num_steps: int) -> 
         engine.step = 0 if with_r1 else 1
         engine.train_step([batch], epoch=0)
 
+    # counted before anything is timed: counting runs a compiled step eagerly, which needs more memory
+    usual_flops = count_flops(lambda: step(False))
+    flops = usual_flops + (count_flops(lambda: step(True)) - usual_flops) / interval if interval else usual_flops
     reset_peak(device)
-    plain_flops, seconds = count_flops(lambda: step(False)), time_of(lambda: step(False), num_steps, device)
+    seconds = time_of(lambda: step(False), num_steps, device)
     phases = phase_times(engine, batch, num_steps, device)
-    flops = float(plain_flops)
     if interval:
         extra_seconds = time_of(lambda: step(True), max(num_steps // 2, 1), device) - seconds
-        flops += (count_flops(lambda: step(True)) - plain_flops) / interval
         seconds += extra_seconds / interval
         phases["r1_amortised"] = 1e3 * extra_seconds / interval
     rate = matmul_rate(device, engine.dtype)
@@ -134,10 +140,15 @@ def count_flops(call: Callable[[], Any]) -> int:
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Measured operations a second of a large matrix product."""
+    """Measured operations a second of a large matrix product; of fp32 numbers as convolutions multiply them."""
     size = 8192 if device.type == "cuda" else 2048
     left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    return 2 * size**3 / time_of(lambda: left @ right, 10 if device.type == "cuda" else 3, device)
+    matmul, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before, matmul.allow_tf32 = matmul.allow_tf32, convolutions.allow_tf32
+    try:
+        return 2 * size**3 / time_of(lambda: left @ right, 10 if device.type == "cuda" else 3, device)
+    finally:
+        matmul.allow_tf32 = before
 
 
 def synthetic_batch(config: Config, device: torch.device) -> Batch:

@@ -8,6 +8,7 @@ themselves), keypoints under the image's path with `.txt`, and `meta`, which say
 from __future__ import annotations
 
 import json
+import logging
 import os
 import posixpath
 import shutil
@@ -26,6 +27,7 @@ import numpy as np
 
 from data.openpose import NUM_JOINTS, Frame
 
+_LOG = logging.getLogger(__name__)
 _PREPARE = "run python -m scripts.prepare_data --root FOLDER --out FOLDER"
 _REBUILD = f"{_PREPARE} --overwrite to build it anew"
 # threads that open one store at a time: LMDB allows one environment a process
@@ -202,11 +204,11 @@ class StoreWriter:
     def finish(self) -> None:
         """Count the images, flush, and give the folder its final name."""
         self.put({_LENGTH.decode(): str(len(self.written)).encode()})
+        if self.path.exists():
+            shutil.rmtree(self.path)
         with self._plain_errors(), self._env.begin(write=True) as transaction:
             transaction.delete(_ORIGIN)
         self.close()
-        if self.path.exists():
-            shutil.rmtree(self.path)
         self.partial.rename(self.path)
 
     def close(self) -> None:
@@ -240,6 +242,7 @@ class StoreWriter:
     def _reopen(self, map_size: int) -> lmdb.Environment:
         existing = self.partial / "data.mdb"
         if existing.is_file() and not self._is_mine():
+            _LOG.warning("%s was left by a command with other images or settings; it begins anew", self.partial)
             shutil.rmtree(self.partial)
         size = max(map_size, existing.stat().st_size if existing.is_file() else 0)
         # without metasync a power cut may cost the last commit, and never the store

@@ -179,7 +179,7 @@ class DiscriminatorPhase(nn.Module):
         return torch.stack(list(terms.values())).sum(), terms
 
     def _r1(self, window: Window) -> tuple[Tensor, Terms]:
-        """Always in fp32; multiplied by the interval, since it runs that seldom."""
+        """Never in bf16; multiplied by the interval, since it runs that seldom."""
         with torch.autocast(window.target.device.type, enabled=False):
             images = window.target.float().detach().requires_grad_()
             verdict = self.discriminator.forward(images)

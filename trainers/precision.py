@@ -6,6 +6,7 @@ import os
 from contextlib import AbstractContextManager
 
 import torch
+from torch.backends import cuda
 
 
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
@@ -23,8 +24,9 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
 def choose_algorithms(device: torch.device, dtype: torch.dtype, deterministic: bool) -> None:
     """How a GPU computes, for the whole process; nothing for a CPU.
 
-    In a bf16 run what stays in fp32 is multiplied as TF32. That is mostly Gram matrices of bf16 features: TF32 holds
-    bf16 numbers exactly and adds them up in fp32.
+    In a bf16 run matrix products that stay in fp32 are multiplied as TF32. That is mostly Gram matrices of bf16
+    features: TF32 holds bf16 numbers exactly and adds them up in fp32. It also rounds degraded images, by at most 0.1
+    grey levels. Convolutions of fp32 numbers run as TF32 in any case, PyTorch's default.
 
     Args:
         deterministic: the same bits every time, where PyTorch has an algorithm for that; it warns where it has none.
@@ -39,6 +41,9 @@ def choose_algorithms(device: torch.device, dtype: torch.dtype, deterministic: b
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(deterministic, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    # where it may only warn, PyTorch lets fused attention add up its gradients in any order
+    for allow in (cuda.enable_flash_sdp, cuda.enable_mem_efficient_sdp, cuda.enable_cudnn_sdp):
+        allow(not deterministic)
 
 
 def _has_bf16_matrix_units(device: torch.device) -> bool:

@@ -26,6 +26,9 @@ def test_bytes_are_arguments_read_and_results_written():
     assert cost_of(lambda: a.add_(b)) == Cost(0, 3 * 100 * FLOAT)
     assert cost_of(lambda: a + b[:1]) == Cost(0, (100 + 10 + 100) * FLOAT)
     assert cost_of(lambda: a + b[0, 0].expand(10, 10)) == Cost(0, (100 + 100 + 100) * FLOAT)
+    assert cost_of(lambda: a.copy_(b)) == Cost(0, 2 * 100 * FLOAT)
+    assert cost_of(lambda: a.zero_()) == Cost(0, 100 * FLOAT)
+    assert cost_of(lambda: torch.empty_like(a)) == Cost(0, 0)
     assert cost_of(lambda: a.view(100).unsqueeze(1).mT) == Cost(0, 0)
     assert cost_of(lambda: a.to(torch.bfloat16)) == Cost(0, 100 * FLOAT + 100 * 2)
 

@@ -7,6 +7,8 @@ import torch
 
 from trainers.precision import choose_algorithms
 
+FUSED = ("flash", "mem_efficient", "cudnn")
+
 
 @pytest.fixture
 def settings(monkeypatch):
@@ -19,17 +21,20 @@ def settings(monkeypatch):
         cudnn.deterministic,
         cudnn.benchmark,
         torch.are_deterministic_algorithms_enabled(),
+        any(getattr(torch.backends.cuda, f"{name}_sdp_enabled")() for name in FUSED),
     )
     matmul.allow_tf32, cudnn.deterministic, cudnn.benchmark, memory.fill_uninitialized_memory = before
     torch.use_deterministic_algorithms(False)
+    for name in FUSED:
+        getattr(torch.backends.cuda, f"enable_{name}_sdp")(True)
 
 
 @pytest.mark.parametrize(
     ("dtype", "deterministic", "expected"),
     [
-        (torch.bfloat16, True, (True, True, False, True)),
-        (torch.bfloat16, False, (True, False, True, False)),
-        (torch.float32, True, (False, True, False, True)),
+        (torch.bfloat16, True, (True, True, False, True, False)),
+        (torch.bfloat16, False, (True, False, True, False, True)),
+        (torch.float32, True, (False, True, False, True, False)),
     ],
 )
 def test_a_gpu_is_told_to_be_exact_or_fast(settings, dtype, deterministic, expected):
