@@ -28,8 +28,6 @@ from trainers.phases import Terms, Window
 class PlainEngine(Engine):
     """An `Engine` that gives the same losses and takes its time."""
 
-    layout = torch.contiguous_format
-
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         phase: Any = self.generator_phase
@@ -40,6 +38,9 @@ class PlainEngine(Engine):
         for module in self.generator.modules():
             if isinstance(module, Attention):
                 module.forward = materialised(module)  # type: ignore[method-assign]
+
+    def _layout(self) -> torch.memory_format:
+        return torch.contiguous_format
 
     def _choose_algorithms(self) -> None:
         """PyTorch's default settings."""

@@ -22,7 +22,7 @@ from trainers.ema import ema_decay, update_ema
 from trainers.guard import Guard
 from trainers.optim import build_adam, lazy_adam, learning_rate, set_learning_rate
 from trainers.phases import Batch, Terms
-from trainers.precision import autocast, choose_algorithms, resolve_precision
+from trainers.precision import autocast, choose_algorithms, fastest_layout, resolve_precision
 
 LOG = logging.getLogger(__name__)
 IMPORTS_MAY_LACK = ("discriminator", "generator_optimizer", "discriminator_optimizer")
@@ -35,13 +35,11 @@ class Engine:
         config: the run. world: the processes.
     """
 
-    # what convolutions are fastest on, on GPUs with bf16 and on CPUs alike
-    layout = torch.channels_last
-
     def __init__(self, config: Config, world: World) -> None:
         self.config, self.world = config, world
         self.dtype = resolve_precision(config.trainer.precision, world.device)
         self._choose_algorithms()
+        self.layout = self._layout()
         self.step = 0
         self.r1 = torch.zeros((), device=world.device)
         self.guard = Guard(world.device)
@@ -115,6 +113,9 @@ class Engine:
             "generator_optimizer": self.generator_optimizer,
             "discriminator_optimizer": self.discriminator_optimizer,
         }
+
+    def _layout(self) -> torch.memory_format:
+        return fastest_layout(self.world.device)
 
     def _choose_algorithms(self) -> None:
         choose_algorithms(self.world.device, self.dtype, self.config.trainer.deterministic)

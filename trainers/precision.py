@@ -21,6 +21,15 @@ def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
 
 
+def fastest_layout(device: torch.device) -> torch.memory_format:
+    """What convolutions are fastest on: channels last, but on CPUs without bf16 matrix units.
+
+    There the gradient of a wide 3x3 convolution took 2.5 times as long with channels last (two cores with AVX2), which
+    is more than its forward gains.
+    """
+    return torch.channels_last if _has_bf16_matrix_units(device) or device.type == "cuda" else torch.contiguous_format
+
+
 def choose_algorithms(device: torch.device, dtype: torch.dtype, deterministic: bool) -> None:
     """How a GPU computes, for the whole process; nothing for a CPU.
 
