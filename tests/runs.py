@@ -34,6 +34,11 @@ def save_run(folder: Path, config: Config, step: int = 7) -> Path:
     return folder / "config.yaml"
 
 
+def run_flags(folder: Path, name: str) -> list[object]:
+    """The flags that name a run in a folder of runs."""
+    return ["--config", folder / name / "config.yaml", "--name", name, "--checkpoints_dir", folder]
+
+
 def tiny_model(system: str, root: Path = Path("."), num_steps: int | None = None, *more: str) -> StepPose:
     """A tiny model with random weights, on the CPU."""
     config = tiny_config(system, root, *more, num_steps=num_steps)

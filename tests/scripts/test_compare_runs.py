@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
@@ -22,21 +21,17 @@ def logs(tmp_path):
     return write(tmp_path / "one.jsonl", one), write(tmp_path / "two.jsonl", two)
 
 
-def call(monkeypatch, capsys, *words):
-    monkeypatch.setattr(sys, "argv", ["compare_runs", *words])
-    return compare_runs.main(), capsys.readouterr().out
+def test_the_first_difference_is_named(command, capsys, logs):
+    assert command(compare_runs.main, *logs) == 1
+    assert capsys.readouterr().out == "step 3: l1 1.0 and 1.00001\n"
 
 
-def test_the_first_difference_is_named(monkeypatch, capsys, logs):
-    assert call(monkeypatch, capsys, *logs) == (1, "step 3: l1 1.0 and 1.00001\n")
+def test_a_tolerance_lets_it_pass(command, capsys, logs):
+    assert command(compare_runs.main, *logs, "--tolerance", "1e-4") == 0
+    assert capsys.readouterr().out == "equal in all 3 common log steps; 1 steps are in one log only\n"
 
 
-def test_a_tolerance_lets_it_pass(monkeypatch, capsys, logs):
-    code, text = call(monkeypatch, capsys, *logs, "--tolerance", "1e-4")
-    assert code == 0
-    assert text == "equal in all 3 common log steps; 1 steps are in one log only\n"
-
-
-def test_a_missing_log_is_one_line(monkeypatch, capsys, tmp_path):
-    with pytest.raises(ValueError, match="does not exist; name a run folder"):
-        call(monkeypatch, capsys, str(tmp_path), str(tmp_path))
+def test_a_missing_log_is_one_line(command, capsys, tmp_path):
+    assert command(compare_runs.main, tmp_path, tmp_path) == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert "does not exist; name a run folder" in line

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 
-from config.cli import run
 from models.pipeline import StepPose
 from scripts import export
 from tests.runs import NUM_STEPS, save_run, tiny_config
 from tests.tiny import SIZE
 
 
-def run_export(monkeypatch: pytest.MonkeyPatch, runs: Path, system: str, kind: str, output: Path) -> int:
-    command = ["--name", system, "--checkpoints_dir", runs, "--format", kind, "--output_dir", output]
-    monkeypatch.setattr(sys, "argv", ["export", *map(str, command)])
-    return run(export.main)
+@pytest.fixture
+def exporting(command: Callable[..., int], tmp_path: Path) -> Callable[..., int]:
+    """Export a run to the folder `out`; returns the exit code."""
+
+    def call(name: str, kind: str) -> int:
+        flags = ["--name", name, "--checkpoints_dir", tmp_path, "--format", kind]
+        return command(export.main, *flags, "--output_dir", tmp_path / "out")
+
+    return call
 
 
 def inputs(model: StepPose, count: int) -> tuple[torch.Tensor, ...]:
@@ -29,10 +34,10 @@ def inputs(model: StepPose, count: int) -> tuple[torch.Tensor, ...]:
 
 
 @pytest.mark.parametrize("system", NUM_STEPS)
-def test_safetensors_load_without_the_checkpoint_and_draw_the_same(system, tmp_path, monkeypatch):
+def test_safetensors_load_without_the_checkpoint_and_draw_the_same(system, exporting, tmp_path):
     save_run(tmp_path / system, tiny_config(system, tmp_path))
     before = StepPose.load(tmp_path / system)
-    assert run_export(monkeypatch, tmp_path, system, "safetensors", tmp_path / "out") == 0
+    assert exporting(system, "safetensors") == 0
     (next((tmp_path / system / "checkpoints").glob("*.pt"))).unlink()
     after = StepPose.load(tmp_path / "out")
     source, own, pose = inputs(before, 2)
@@ -43,12 +48,10 @@ def test_safetensors_load_without_the_checkpoint_and_draw_the_same(system, tmp_p
 
 # tracing takes the better part of a minute on a busy core, so one of the two is enough every day
 @pytest.mark.parametrize("system", ["nted", pytest.param("dptn", marks=pytest.mark.slow)])
-def test_the_exported_program_draws_the_same_for_any_batch_size_without_this_projects_code(
-    system, tmp_path, monkeypatch
-):
+def test_the_exported_program_draws_the_same_for_any_batch_size_without_this_projects_code(system, exporting, tmp_path):
     save_run(tmp_path / system, tiny_config(system, tmp_path, num_steps=2))
     model = StepPose.load(tmp_path / system)
-    assert run_export(monkeypatch, tmp_path, system, "torch_export", tmp_path / "out") == 0
+    assert exporting(system, "torch_export") == 0
     cases = [(*inputs(model, count), model.noise(count)) for count in (1, 5)]
     torch.save(cases, tmp_path / "inputs.pt")
     code = (
@@ -63,12 +66,12 @@ def test_the_exported_program_draws_the_same_for_any_batch_size_without_this_pro
         assert torch.allclose(images, torch.stack([torch.stack(step) for step in expected]), atol=1e-4)
 
 
-def test_a_truncated_export_and_a_missing_run_are_one_line(tmp_path, monkeypatch, capsys):
+def test_a_truncated_export_and_a_missing_run_are_one_line(exporting, tmp_path, capsys):
     save_run(tmp_path / "nted", tiny_config("nted", tmp_path))
-    assert run_export(monkeypatch, tmp_path, "nted", "safetensors", tmp_path / "out") == 0
+    assert exporting("nted", "safetensors") == 0
     file = tmp_path / "out" / "model.safetensors"
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(ValueError, match="damaged or cut short"):
         StepPose.load(tmp_path / "out")
-    assert run_export(monkeypatch, tmp_path, "none", "safetensors", tmp_path / "out") == 2
+    assert exporting("none", "safetensors") == 2
     assert "no checkpoint in" in capsys.readouterr().err

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from config.cli import run
 from config.load import dump_config
 from config.schema import Config
 from models.build import build_networks
@@ -49,20 +48,15 @@ def save(folder: Path, files: dict[str, Any]) -> list[Path]:
     return [folder / name for name in files]
 
 
-def command(monkeypatch: pytest.MonkeyPatch, module: Any, *flags: object) -> int:
-    monkeypatch.setattr(sys, "argv", [module.__name__, *map(str, flags)])
-    return run(module.main)
-
-
 @pytest.fixture
-def importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def importing(command: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Import files with a config and give the exit code; the run is called `run`."""
     monkeypatch.setattr(import_checkpoint, "SHIPPED_CONFIGS", tmp_path)
 
     def call(system: str, config: Config, inputs: list[Path], *more: object) -> int:
         (tmp_path / "config.yaml").write_text(dump_config(config))
         flags = ["--system", system, "--input", *inputs, "--config", tmp_path / "config.yaml", "--name", "run"]
-        return command(monkeypatch, import_checkpoint, *flags, "--checkpoints_dir", tmp_path / "result", *more)
+        return command(import_checkpoint.main, *flags, "--checkpoints_dir", tmp_path / "result", *more)
 
     return call
 
@@ -76,12 +70,12 @@ def equal(left: State, right: State) -> bool:
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_import_of_export_is_the_same_bit_for_bit(system, tmp_path, importing, monkeypatch):
+def test_import_of_export_is_the_same_bit_for_bit(system, tmp_path, importing, command):
     config = config_of(system)
     first = states(config)
     assert importing(system, config, save(tmp_path, pack(system, first))) == 0
     flags = ["--name", "run", "--checkpoints_dir", tmp_path / "result"]
-    assert command(monkeypatch, export_original, *flags, "--output", tmp_path / "out") == 0
+    assert command(export_original.main, *flags, "--output", tmp_path / "out") == 0
     assert importing(system, config, sorted((tmp_path / "out").iterdir()), "--name", "again") == 0
     before = imported(tmp_path)
     after = load_checkpoint(tmp_path / "result" / "again" / "checkpoints" / "step_00000000.pt")
@@ -126,11 +120,11 @@ def test_training_goes_on_from_a_generator_alone(system, dataset, tmp_path, impo
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_a_generator_alone_is_exported_alone(system, tmp_path, importing, monkeypatch):
+def test_a_generator_alone_is_exported_alone(system, tmp_path, importing, command):
     content = to_published(system, "generator", states(config_of(system))["generator_ema"])
     assert importing(system, config_of(system), save(tmp_path, {"g.pth": content})) == 0
     flags = ["--name", "run", "--checkpoints_dir", tmp_path / "result", "--output", tmp_path / "out"]
-    assert command(monkeypatch, export_original, *flags) == 0
+    assert command(export_original.main, *flags) == 0
     [path] = (tmp_path / "out").iterdir()
     written = torch.load(path)
     assert all(equal(state, content) for state in ([written] if system == "dptn" else written.values()))
@@ -244,12 +238,12 @@ def test_every_key_is_listed_beside_the_run(tmp_path, importing):
     assert all(f" {name} " in text for state in files["nted.pt"].values() for name in state)
 
 
-def test_export_says_why_a_crossed_run_has_no_published_form(tmp_path, importing, monkeypatch, capsys):
+def test_export_says_why_a_crossed_run_has_no_published_form(tmp_path, importing, command, capsys):
     config = config_of("nted-step", Path(), "schedule={kind: quantize, num_steps: 4}")
     folder = tmp_path / "result" / "run" / "checkpoints"
     folder.mkdir(parents=True)
     state = {"format": 1, "step": 3, "config": dump_config(config), **states(config)}
     torch.save(state, folder / "step_00000003.pt")
     flags = ["--name", "run", "--checkpoints_dir", tmp_path / "result", "--output", tmp_path / "out"]
-    assert command(monkeypatch, export_original, *flags) == 2
+    assert command(export_original.main, *flags) == 2
     assert "no published system: schedule.kind is quantize" in capsys.readouterr().err

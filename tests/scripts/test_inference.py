@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -14,29 +15,19 @@ import torch
 from PIL import Image
 
 import inference
-from config.cli import run
 from data.pairs import output_name, read_pairs
-from tests.runs import NUM_STEPS, save_run, tiny_config
+from tests.runs import NUM_STEPS, run_flags, save_run, tiny_config
 from trainers.strips import GAP
 
 
-@pytest.fixture(scope="module")
-def runs(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("result")
-    for system in NUM_STEPS:
-        save_run(folder / system, tiny_config(system, dataset))
-    return folder
+@pytest.fixture
+def infer(command: Callable[..., int], runs: Path) -> Callable[..., int]:
+    """Draw the test pairs with the run of a system; returns the exit code."""
 
+    def call(system: str, output: Path, *more: object, folder: Path = runs) -> int:
+        return command(inference.main, *run_flags(folder, system), "--output_dir", output, *more)
 
-def arguments(runs: Path, system: str, output: Path, *more: object) -> list[str]:
-    config = runs / system / "config.yaml"
-    known = ["--config", config, "--name", system, "--checkpoints_dir", runs, "--output_dir", output]
-    return [str(value) for value in [*known, *more]]
-
-
-def infer(monkeypatch: pytest.MonkeyPatch, *command: str) -> int:
-    monkeypatch.setattr(sys, "argv", ["inference.py", *command])
-    return run(inference.main)
+    return call
 
 
 def pictures(folder: Path) -> dict[str, np.ndarray]:
@@ -54,31 +45,31 @@ def assert_same_images(left: Path, right: Path, tolerance: int = 0) -> None:
 
 
 @pytest.mark.parametrize("system", NUM_STEPS)
-def test_every_pair_is_drawn_once_under_its_published_name(system, runs, dataset, tmp_path, monkeypatch):
-    assert infer(monkeypatch, *arguments(runs, system, tmp_path / "out")) == 0
+def test_every_pair_is_drawn_once_under_its_published_name(system, infer, dataset, tmp_path):
+    assert infer(system, tmp_path / "out") == 0
     assert pictures(tmp_path / "out").keys() == expected_names(dataset)
     assert [path for path in (tmp_path / "out").iterdir() if path.is_dir()] == []
 
 
 @pytest.mark.parametrize("system", NUM_STEPS)
-def test_images_do_not_depend_on_the_batch_size(system, runs, tmp_path, monkeypatch):
-    assert infer(monkeypatch, *arguments(runs, system, tmp_path / "one", "--batch_size", 1)) == 0
-    assert infer(monkeypatch, *arguments(runs, system, tmp_path / "three", "--batch_size", 3)) == 0
+def test_images_do_not_depend_on_the_batch_size(system, infer, tmp_path):
+    assert infer(system, tmp_path / "one", "--batch_size", 1) == 0
+    assert infer(system, tmp_path / "three", "--batch_size", 3) == 0
     # other batch sizes sum in another order: a value on the edge between two grey levels may fall either way
     assert_same_images(tmp_path / "one", tmp_path / "three", tolerance=1)
 
 
-def test_two_processes_draw_the_images_of_one(runs, tmp_path, monkeypatch):
-    assert infer(monkeypatch, *arguments(runs, "nted", tmp_path / "one", "--batch_size", 1)) == 0
+def test_two_processes_draw_the_images_of_one(infer, runs, tmp_path):
+    assert infer("nted", tmp_path / "one", "--batch_size", 1) == 0
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", "inference.py"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    command = [*torchrun, *arguments(runs, "nted", tmp_path / "two", "--batch_size", 1)]
-    subprocess.run(command, check=True, env=environment, capture_output=True)
+    flags = [*run_flags(runs, "nted"), "--output_dir", tmp_path / "two", "--batch_size", 1]
+    subprocess.run([*torchrun, *map(str, flags)], check=True, env=environment, capture_output=True)
     assert_same_images(tmp_path / "one", tmp_path / "two")
 
 
-def test_step_folders_hold_every_step_and_end_in_the_final_image(runs, dataset, tmp_path, monkeypatch):
-    assert infer(monkeypatch, *arguments(runs, "nted", tmp_path, "--save_steps")) == 0
+def test_step_folders_hold_every_step_and_end_in_the_final_image(infer, dataset, tmp_path):
+    assert infer("nted", tmp_path, "--save_steps") == 0
     folders = sorted(path.name for path in tmp_path.iterdir() if path.is_dir())
     assert folders == [f"step_{step:02d}" for step in range(NUM_STEPS["nted"])]
     assert all(pictures(tmp_path / folder).keys() == expected_names(dataset) for folder in folders)
@@ -87,8 +78,8 @@ def test_step_folders_hold_every_step_and_end_in_the_final_image(runs, dataset, 
     assert all((first[name] != last[name]).any() for name in first)
 
 
-def test_a_strip_shows_source_pose_every_step_and_target(runs, dataset, tmp_path, monkeypatch):
-    assert infer(monkeypatch, *arguments(runs, "dptn", tmp_path, "--strip")) == 0
+def test_a_strip_shows_source_pose_every_step_and_target(infer, dataset, tmp_path):
+    assert infer("dptn", tmp_path, "--strip") == 0
     strips, finals = pictures(tmp_path / "strips"), pictures(tmp_path)
     assert strips.keys() == finals.keys()
     height, width = 64, 48
@@ -103,8 +94,8 @@ def test_a_strip_shows_source_pose_every_step_and_target(runs, dataset, tmp_path
             assert (column == cv2.imread(str(dataset / key))).all()
 
 
-def test_an_animation_plays_every_step_and_loses_nothing(runs, tmp_path, monkeypatch):
-    assert infer(monkeypatch, *arguments(runs, "nted", tmp_path, "--webp", "--max_pairs", 1)) == 0
+def test_an_animation_plays_every_step_and_loses_nothing(infer, tmp_path):
+    assert infer("nted", tmp_path, "--webp", "--max_pairs", 1) == 0
     (path,) = (tmp_path / "animations").iterdir()
     (final,) = pictures(tmp_path).values()
     with Image.open(path) as animation:
@@ -119,7 +110,7 @@ class Code:
 
 
 @pytest.mark.parametrize("damage", ["missing", "truncated", "code", "noise", "foreign", "config", "step"])
-def test_a_bad_checkpoint_is_one_line_and_exit_code_2(damage, runs, dataset, tmp_path, monkeypatch, capsys):
+def test_a_bad_checkpoint_is_one_line_and_exit_code_2(damage, infer, dataset, tmp_path, capsys):
     save_run(tmp_path / "nted", tiny_config("nted", dataset))
     (path,) = (tmp_path / "nted" / "checkpoints").glob("*.pt")
     more = {"config": ["generator.num_textures=[3,5,0]"], "step": ["--which_iter", "8"]}.get(damage, [])
@@ -133,7 +124,7 @@ def test_a_bad_checkpoint_is_one_line_and_exit_code_2(damage, runs, dataset, tmp
         path.write_bytes(b"hello world" * 100)
     elif damage == "foreign":
         torch.save({"net_G": {}}, path)
-    assert infer(monkeypatch, *arguments(tmp_path, "nted", tmp_path / "out", *more)) == 2
+    assert infer("nted", tmp_path / "out", *more, folder=tmp_path) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     words = {
         "missing": "no checkpoint in",

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from config.cli import run
 from scripts import inspect_attention
-from tests.runs import NUM_STEPS, save_run, tiny_config
+from tests.runs import run_flags
 from tests.tiny import SIZE
 
 SOURCE, POSE = (f"img/WOMEN/Dresses/id_00000004/01_{view}.jpg" for view in ("1_front", "2_side"))
@@ -19,34 +18,30 @@ SOURCE, POSE = (f"img/WOMEN/Dresses/id_00000004/01_{view}.jpg" for view in ("1_f
 TEXTURES = [f"textures_{size}_layer_{layer}.png" for size in ("16x12", "32x24") for layer in (1, 2)]
 
 
-@pytest.fixture(scope="module")
-def runs(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("result")
-    for system in NUM_STEPS:
-        save_run(folder / system, tiny_config(system, dataset))
-    return folder
+@pytest.fixture
+def look(command: Callable[..., int], runs: Path) -> Callable[..., int]:
+    """Look inside the run of a system; returns the exit code."""
 
+    def call(system: str, output: Path, *more: object) -> int:
+        known = [*run_flags(runs, system), "--source", SOURCE, "--pose", POSE]
+        return command(inspect_attention.main, *known, "--output_dir", output, *more)
 
-def command(monkeypatch: pytest.MonkeyPatch, runs: Path, system: str, output: Path, *more: object) -> int:
-    known = ["--config", runs / system / "config.yaml", "--name", system, "--checkpoints_dir", runs]
-    wanted = [*known, "--source", SOURCE, "--pose", POSE, "--output_dir", output, *more]
-    monkeypatch.setattr(sys, "argv", ["inspect_attention", *map(str, wanted)])
-    return run(inspect_attention.main)
+    return call
 
 
 @pytest.mark.parametrize(("system", "files", "columns"), [("nted", TEXTURES, 5), ("dptn", [], 2)])
-def test_a_row_a_pixel_and_a_picture_a_texture_layer_are_written(system, files, columns, runs, tmp_path, monkeypatch):
+def test_a_row_a_pixel_and_a_picture_a_texture_layer_are_written(system, files, columns, look, tmp_path):
     output = tmp_path / "new" / "folder"
-    assert command(monkeypatch, runs, system, output, "--pixel", 1, 2, "--pixel", 40, 60) == 0
+    assert look(system, output, "--pixel", 1, 2, "--pixel", 40, 60) == 0
     assert {path.name for path in output.iterdir()} == {"pixels.png", *files}
     with Image.open(output / "pixels.png") as picture:
         assert picture.width == columns * (SIZE[1] + 4) - 4
         assert 2 * SIZE[0] < picture.height < 3 * SIZE[0]
 
 
-def test_the_step_asked_for_is_shown(runs, tmp_path, monkeypatch):
+def test_the_step_asked_for_is_shown(look, tmp_path):
     for step in (0, 3):
-        assert command(monkeypatch, runs, "nted", tmp_path / str(step), "--step", step) == 0
+        assert look("nted", tmp_path / str(step), "--step", step) == 0
     first, last = (np.asarray(Image.open(tmp_path / name / "pixels.png")) for name in ("0", "3"))
     assert first.shape == last.shape and (first != last).any()
 
@@ -59,7 +54,7 @@ def test_the_step_asked_for_is_shown(runs, tmp_path, monkeypatch):
         (["--which_iter", 9], "9"),
     ],
 )
-def test_bad_input_is_one_line(more, message, runs, tmp_path, monkeypatch, capsys):
-    assert command(monkeypatch, runs, "nted", tmp_path / "out", *more) == 2
+def test_bad_input_is_one_line(more, message, look, tmp_path, capsys):
+    assert look("nted", tmp_path / "out", *more) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert message in line and not (tmp_path / "out").exists()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,7 +13,6 @@ from PIL import Image
 
 import inference
 import train
-from config.cli import run
 from config.load import load_config
 from data.openpose import JOINTS, pose_file, read_keypoints
 from data.photos import PHOTO_SIZE
@@ -45,15 +43,6 @@ PERSON = np.array(
      [-0.06, 0.5], [-0.06, 0.72], [-0.06, 0.94], [0.06, 0.5], [0.06, 0.72], [0.06, 0.94], [-0.02, 0.04], [0.02, 0.04],
      [-0.045, 0.05], [0.045, 0.05]]
 )  # fmt: skip
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    def call(main: Callable[[], int | None], *arguments: object) -> int:
-        monkeypatch.setattr(sys, "argv", ["command", *map(str, arguments)])
-        return run(main)
-
-    return call
 
 
 def write_market(root: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import shutil
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import lmdb
@@ -13,9 +13,8 @@ import torch
 from PIL import Image
 
 import inference
-from config.cli import run
 from data.store import ImageStore, store_path
-from tests.runs import NUM_STEPS, tiny_config
+from tests.runs import NUM_STEPS, run_flags, tiny_config
 from tests.tiny import SIZE
 from trainers.distributed import World
 from trainers.trainer import Trainer
@@ -37,17 +36,15 @@ def published(dataset: Path, tmp_path: Path) -> Path:
     return root
 
 
-def draw(monkeypatch: pytest.MonkeyPatch, system: str, root: Path, folder: Path) -> dict[str, bytes]:
+def draw(command: Callable[..., int], root: Path, folder: Path) -> dict[str, bytes]:
     """The images that inference.py writes with the run in `folder`, by name."""
-    flags = ["--config", folder / "run" / "config.yaml", "--name", "run", "--checkpoints_dir", folder]
-    flags += ["--output_dir", folder / root.name, f"data.root={root}"]
-    monkeypatch.setattr(sys, "argv", ["inference.py", *map(str, flags)])
-    assert run(inference.main) == 0
+    words = [*run_flags(folder, "run"), "--output_dir", folder / root.name, f"data.root={root}"]
+    assert command(inference.main, *words) == 0
     return {path.name: path.read_bytes() for path in (folder / root.name).glob("*.png")}
 
 
 @pytest.mark.parametrize("system", NUM_STEPS)
-def test_a_published_store_trains_and_draws_as_ours_does(system, published, dataset, tmp_path, monkeypatch):
+def test_a_published_store_trains_and_draws_as_ours_does(system, published, dataset, tmp_path, command):
     world = World(0, 1, torch.device("cpu"))
     weights = []
     for name, root in (("run", published), ("ours", dataset)):
@@ -55,5 +52,5 @@ def test_a_published_store_trains_and_draws_as_ours_does(system, published, data
         trainer.train()
         weights.append(trainer.engine.generator.state_dict())
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
-    images = draw(monkeypatch, system, published, tmp_path)
-    assert images and images == draw(monkeypatch, system, dataset, tmp_path)
+    images = draw(command, published, tmp_path)
+    assert images and images == draw(command, dataset, tmp_path)

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from config.cli import run
 from scripts import style_mix
 from studio.mixing import mix_grid
 from studio.people import Gallery
-from tests.runs import NUM_STEPS, save_run, tiny_config, tiny_model
+from tests.runs import NUM_STEPS, run_flags, tiny_model
 from tests.tiny import SIZE
 
 A, B, POSE = (f"img/WOMEN/Dresses/id_00000004/01_{view}.jpg" for view in ("1_front", "2_side", "3_back"))
 
 
-def command(monkeypatch: pytest.MonkeyPatch, folder: Path, system: str, *more: object) -> int:
-    known = ["--config", folder / system / "config.yaml", "--name", system, "--checkpoints_dir", folder]
-    monkeypatch.setattr(sys, "argv", ["style_mix", *map(str, [*known, "--output", folder / "mix.png", *more])])
-    return run(style_mix.main)
+@pytest.fixture
+def mix(command: Callable[..., int], runs: Path, tmp_path: Path) -> Callable[..., int]:
+    """Write `mix.png` with the run of a system; returns the exit code."""
+
+    def call(system: str, *more: object) -> int:
+        return command(style_mix.main, *run_flags(runs, system), "--output", tmp_path / "mix.png", *more)
+
+    return call
 
 
 @pytest.mark.parametrize("system", NUM_STEPS)
 @pytest.mark.parametrize("mode", [["--switch", 1, 2], ["--grid"]])
-def test_a_picture_is_written_for_both_systems(system, mode, dataset, tmp_path, monkeypatch):
-    save_run(tmp_path / system, tiny_config(system, dataset))
-    assert command(monkeypatch, tmp_path, system, "--pose", POSE, "--sources", A, B, A, *mode) == 0
+def test_a_picture_is_written_for_both_systems(system, mode, mix, tmp_path):
+    assert mix(system, "--pose", POSE, "--sources", A, B, A, *mode) == 0
     with Image.open(tmp_path / "mix.png") as picture:
         columns = 3 + 1 + NUM_STEPS[system] if mode[0] == "--switch" else 2 + NUM_STEPS[system] + 1
         assert picture.width >= columns * SIZE[1]
@@ -61,8 +63,7 @@ def test_the_grids_first_and_last_columns_are_the_unmixed_images(system, dataset
         (["--pose", "img/WOMEN/none.jpg", "--sources", A, B, "--switch", 1], "nearest name is img/WOMEN/Dresses"),
     ],
 )
-def test_bad_input_is_one_line(more, message, dataset, tmp_path, monkeypatch, capsys):
-    save_run(tmp_path / "nted", tiny_config("nted", dataset))
-    assert command(monkeypatch, tmp_path, "nted", *more) == 2
+def test_bad_input_is_one_line(more, message, mix, capsys):
+    assert mix("nted", *more) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert message in line
