@@ -108,7 +108,7 @@ def anchors(path: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
-PAGES = ["README.md", "dataset/README.md", "docs/method.md", "docs/architecture.md", "docs/using.md"]
+PAGES = ["README.md", "dataset/README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md")))]
 
 
 @pytest.mark.parametrize("page", PAGES)
