@@ -39,7 +39,7 @@ def main() -> int:
     parser.add_argument("--person_threshold", type=float, default=0.7, help="least score of a person, 0 to 1")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     arguments = parser.parse_args()
-    names = unique_stems(arguments.images)
+    names = photos_by_name(arguments.images)
     network = load_network(arguments.device)
     without = []
     for name, file in tqdm(names.items(), unit="photo"):
@@ -55,11 +55,13 @@ def main() -> int:
     return 1 if without else 0
 
 
-def unique_stems(files: list[str]) -> dict[str, str]:
-    """File by name within the dataset; raises ValueError if two photos would have one name."""
+def photos_by_name(files: list[str]) -> dict[str, str]:
+    """File by name within the dataset; raises ValueError if one is missing or two would have one name."""
     names: dict[str, str] = {}
     for file in files:
         check_name(Path(file).name, file)
+        if not Path(file).is_file():
+            raise ValueError(f"photo {file} does not exist")
         stem = Path(file).stem
         if stem in names:
             raise ValueError(f"{file} and {names[stem]} would both be img/{stem}.png; rename one")

@@ -51,7 +51,7 @@ def test_names_in_lists_and_pairs_stay_inside_the_folder(tree: Path, tmp_path: P
 
 def test_photos_named_to_leave_the_folder_are_refused() -> None:
     with pytest.raises(ValueError, match="no image name"):
-        extract_pose.unique_stems(["photos/..\\evil.jpg"])
+        extract_pose.photos_by_name(["photos/..\\evil.jpg"])
 
 
 def test_joints_that_are_no_positions_are_missing_and_no_numbers_are_refused(tmp_path: Path) -> None:

@@ -314,6 +314,15 @@ def test_the_surest_person_is_found_in_full_size_pixels() -> None:
     np.testing.assert_allclose(joints, 2 * expected(False))
 
 
-def test_two_photos_of_one_name_are_refused() -> None:
+def test_photos_of_one_name_or_of_none_are_refused_before_weights_are_fetched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(extract_pose, "load_network", lambda device: pytest.fail("weights were asked for"))
+    photos = [tmp_path / "a" / "me.jpg", tmp_path / "b" / "me.png"]
+    for photo in photos:
+        photo.parent.mkdir()
+        photo.touch()
     with pytest.raises(ValueError, match="rename one"):
-        extract_pose.unique_stems(["a/me.jpg", "b/me.png"])
+        run_script(extract_pose.main, *photos, "--out", tmp_path / "out")
+    with pytest.raises(ValueError, match=r"none\.jpg does not exist"):
+        run_script(extract_pose.main, photos[0], tmp_path / "none.jpg", "--out", tmp_path / "out")

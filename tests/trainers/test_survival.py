@@ -223,6 +223,7 @@ def test_two_processes_resume_bitwise(dataset, tmp_path):
         keys = overrides("nted", dataset, "schedule.num_steps=4", "rollout.window=2", f"trainer.max_steps={steps}")
         done = subprocess.run([*launcher, *flags, *keys, "trainer.batch_size=4"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
+        assert "Warning" not in done.stderr
     states = [load_checkpoint(tmp_path / name / "checkpoints" / "step_00000003.pt") for name in ("through", "halves")]
     assert same(*states)
     assert (tmp_path / "through" / "log.jsonl").read_text() == (tmp_path / "halves" / "log.jsonl").read_text()
