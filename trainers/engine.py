@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+import warnings
 from contextlib import nullcontext
 from typing import Any
 
@@ -139,7 +140,11 @@ class Engine:
         if self.world.size == 1:
             return phase
         devices = [self.world.device.index] if self.world.device.type == "cuda" else None
-        return DistributedDataParallel(phase, device_ids=devices, broadcast_buffers=False)
+        # R1's double backward gives a weight of one row other strides, and its few numbers are copied
+        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch 2.11 does not know the option's new name
+            return DistributedDataParallel(phase, device_ids=devices, broadcast_buffers=False)
 
     def _optimize(
         self, phase: nn.Module, optimizer: Optimizer, inputs: list[Any], **options: bool
