@@ -22,7 +22,8 @@ def run(main: Callable[[], int | None]) -> int:
 
     `STEPPOSE_TRACEBACK=1` shows the whole trace instead, for developers.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    is_main = os.environ.get("RANK", "0") == "0"  # of several processes one says what all have to say
+    logging.basicConfig(level=logging.INFO if is_main else logging.WARNING, format="%(message)s")
     try:
         return main() or 0
     except (ValueError, OSError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -52,22 +53,24 @@ def run_system(system: str, size: tuple[int, int]) -> float:
     override = f"data.image_size={list(size)}".replace(" ", "")
     images = RESULT / system / "images"
     shutil.rmtree(RESULT / system, ignore_errors=True)
-    python(*torchrun(), "train.py", *run_flags, "--no_resume", override)
-    python(*torchrun(), "inference.py", *run_flags, "--output_dir", images, "--save_steps", override)
+    torchrun("train.py", *run_flags, "--no_resume", override)
+    torchrun("inference.py", *run_flags, "--output_dir", images, "--save_steps", override)
     python("eval_step.py", *run_flags, "--generated", images, override)
     return time.monotonic() - start
 
 
-def torchrun() -> tuple[object, ...]:
-    """torchrun, through the interpreter that runs this."""
-    return ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={NUM_PROCESSES}")
+def torchrun(*arguments: object) -> None:
+    """Run a command of the project in several processes, which share the cores."""
+    threads = max(1, (os.cpu_count() or 1) // NUM_PROCESSES)
+    launcher = ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={NUM_PROCESSES}")
+    python(*launcher, *arguments, OMP_NUM_THREADS=str(threads))
 
 
-def python(*arguments: object) -> None:
+def python(*arguments: object, **environment: str) -> None:
     """Run a command of the project, shown before; raises ValueError where it fails."""
     words = [str(argument) for argument in arguments]
     LOG.info("\n$ python %s", " ".join(words))
-    if subprocess.run([sys.executable, *words], check=False).returncode:
+    if subprocess.run([sys.executable, *words], env={**os.environ, **environment}, check=False).returncode:
         raise ValueError(f"`python {' '.join(words)}` failed; its own message is above")
 
 

@@ -35,7 +35,7 @@ def main() -> int:
             albums.append(album)
             bar.update(request.views)
     counts = write_lists(root, albums)
-    _LOG.info("%s: %d people, %d training and %d test pairs lines", root, len(albums), counts["train"], counts["test"])
+    _LOG.info("%s: %d people; %d training and %d test lines", root, len(albums), counts["train"], counts["test"])
     return 0
 
 

@@ -224,6 +224,7 @@ def test_two_processes_resume_bitwise(dataset, tmp_path):
         done = subprocess.run([*launcher, *flags, *keys, "trainer.batch_size=4"], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         assert "Warning" not in done.stderr
+        assert done.stderr.count("keypoints from the store") == 2, "one process speaks for all, of both splits"
     states = [load_checkpoint(tmp_path / name / "checkpoints" / "step_00000003.pt") for name in ("through", "halves")]
     assert same(*states)
     assert (tmp_path / "through" / "log.jsonl").read_text() == (tmp_path / "halves" / "log.jsonl").read_text()
