@@ -2,9 +2,9 @@
 # Everything that wants a GPU: tests, benchmarks of training and of inference, 8 minutes of training of each system.
 # What was seen is added to a dated report in benchmarks/results, with the step strips beside it.
 #
-#   bash benchmarks/gpu.sh [--quick] [tests] [steps] [inference] [training]
+#   [CONFIGS="nted_256 dptn_256"] bash benchmarks/gpu.sh [--quick] [tests] [steps] [inference] [training]
 #
-# Without names of parts all of them, one after the other.
+# Without names of parts all of them, one after the other. CONFIGS, where time is lent in short pieces: only these of them.
 # --quick: all but the tests with the demo's configs, few steps and 0.2 minutes of training, to see on any machine that it
 # runs; no report is kept.
 set -euo pipefail
@@ -19,16 +19,18 @@ work=$(mktemp -d)
 trap 'cat "$out.md" 2> /dev/null || true; rm -rf "$work"' EXIT
 
 steps=10 minutes=8 size=256-176 people=250
-timed=(config/nted_256.yaml config/nted_512.yaml config/dptn_256.yaml) trained=(nted_256 dptn_256)
+timed=(nted_256 nted_512 dptn_256) trained=(nted_256 dptn_256)
 parts=(tests steps inference training) settings=("" trainer.deterministic=false trainer.compile=true
     "trainer.compile=true trainer.deterministic=false")
 drawing=("" --bf16 "--bf16 --compile default" "--bf16 --compile reduce-overhead")
 if [[ ${1:-} == --quick ]]; then
     shift
     out=$work/quick steps=1 minutes=0.2 size=128-88 people=8
-    timed=(config/demo_nted.yaml config/demo_dptn.yaml) trained=(demo_nted demo_dptn)
+    timed=(demo_nted demo_dptn) trained=(demo_nted demo_dptn)
     parts=(steps inference training) settings=("") drawing=("")
 fi
+# shellcheck disable=SC2206
+[[ ${CONFIGS:-} ]] && timed=($CONFIGS) trained=($CONFIGS)
 
 # A command in the report: its words, and what it prints.
 report() {
@@ -44,18 +46,18 @@ tests() {
 # Settings are several words or none.
 # shellcheck disable=SC2086
 steps() {
-    for config in "${timed[@]}"; do
+    for name in "${timed[@]}"; do
         for keys in "${settings[@]}"; do
-            report "$python" -m benchmarks.train_step --config "$config" --steps "$steps" $keys
+            report "$python" -m benchmarks.train_step --config "config/$name.yaml" --steps "$steps" $keys
         done
     done
 }
 
 # shellcheck disable=SC2086
 inference() {
-    for config in "${timed[@]}"; do
+    for name in "${timed[@]}"; do
         for flags in "${drawing[@]}"; do
-            report "$python" -m benchmarks.inference --config "$config" $flags
+            report "$python" -m benchmarks.inference --config "config/$name.yaml" $flags
         done
     done
 }
