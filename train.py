@@ -14,12 +14,12 @@ from pathlib import Path
 
 import torch
 
-from config.cli import config_from, run, run_parser
+from config.cli import EXIT_BAD_INPUT, config_from, run, run_parser
 from trainers.distributed import World, connect, is_lost_process
 from trainers.guard import Diverged
 from trainers.heartbeat import EXIT_LOST
 from trainers.log import set_aside
-from trainers.trainer import Ending, Trainer
+from trainers.trainer import BadDataElsewhere, Ending, Trainer
 
 LOG = logging.getLogger(__name__)
 EXIT_DIVERGED, EXIT_STOPPED = 4, 75
@@ -42,6 +42,8 @@ def main() -> int:
                 set_aside(folder)
             world.barrier()
             return train(Trainer(config, folder, world), world)
+    except BadDataElsewhere:
+        return EXIT_BAD_INPUT
     except Diverged as error:
         LOG.error("error: %s", error)
         return EXIT_DIVERGED
@@ -59,7 +61,7 @@ def train(trainer: Trainer, world: World) -> int:
         LOG.info("%s: step %d of %d, %s on %s", trainer.folder, step, total, trainer.engine.dtype, world.device)
     ending = trainer.train()
     if ending is Ending.ASKED_TO_STOP:
-        LOG.info("stopped by a signal and saved at step %d; the same command continues", trainer.engine.step)
+        LOG.info("stopped by a signal at step %d; the same command continues", trainer.engine.step)
         return EXIT_STOPPED
     return 0
 

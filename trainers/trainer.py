@@ -29,12 +29,17 @@ from trainers.validation import Validation
 
 
 class Ending(IntEnum):
-    """Why training returned; where processes differ, the largest counts."""
+    """Why training ends; where processes differ, the largest counts."""
 
     GOING_ON = 0
     FINISHED = 1
     OUT_OF_TIME = 2
     ASKED_TO_STOP = 3
+    BAD_DATA = 4
+
+
+class BadDataElsewhere(ValueError):
+    """Another process met bad data, and says so."""
 
 
 class Trainer:
@@ -63,6 +68,7 @@ class Trainer:
         self.engine = Engine(config, world)
         self._resume()
         self.validation = Validation(config, world)
+        self.bad_data: ValueError | OSError | None = None
 
     @property
     def total_steps(self) -> int:
@@ -71,17 +77,28 @@ class Trainer:
         return settings.max_steps or -(-settings.epochs * len(self.dataset) // settings.batch_size)
 
     def train(self) -> Ending:
-        """Run until the last step, the time limit or a signal; a checkpoint is saved whenever it stops."""
+        """Run until the last step, the time limit or a signal; a checkpoint is saved whenever it stops.
+
+        Raises:
+            ValueError, OSError: bad data, when all is saved. BadDataElsewhere: the same, in the other processes.
+        """
         deadline = time.monotonic() + 60 * (self.config.trainer.max_minutes or float("inf"))
-        ending = Ending.GOING_ON if self.engine.step < self.total_steps else Ending.FINISHED
         with self._open_log() as log, self._progress() as progress, stop_request() as request:
-            for batches in self._batches():
-                terms = self.engine.train_step(batches, epoch=self.engine.nimg / len(self.dataset))
+            loader = self._loader()
+            batches = self._fetch(loader)
+            ending = self._ending(deadline, request)
+            while ending is Ending.GOING_ON:
+                on_device = [to_device(batch, self.world.device) for batch in batches]
+                terms = self.engine.train_step(on_device, epoch=self.engine.nimg / len(self.dataset))
                 progress.update()
+                # before the processes agree on whether to go on: then bad data of one stops all alike
+                batches = self._fetch(loader)
                 ending = self._ending(deadline, request)
                 self._after_step(log, progress, terms, ending)
-                if ending is not Ending.GOING_ON:
-                    break
+        if self.bad_data:
+            raise self.bad_data
+        if ending is Ending.BAD_DATA:
+            raise BadDataElsewhere("another process met bad data; its message says where")
         return ending
 
     def save(self) -> None:
@@ -101,6 +118,7 @@ class Trainer:
         comes before what may take long or fail.
         """
         settings, step, stopping = self.config.trainer, self.engine.step, ending is not Ending.GOING_ON
+        may_draw = ending < Ending.ASKED_TO_STOP  # a stop that is asked for is quick, and bad data could be met again
         if stopping or step % settings.log_every == 0:
             values = self.world.mean(terms)
             names = ("gan", "step_nll", "d_real", "d_fake")
@@ -109,11 +127,11 @@ class Trainer:
                 log.scalars(step, self.engine.nimg, values)
         if stopping or step % settings.checkpoint_every == 0:
             self.save()
-        if settings.eval_every and step % settings.eval_every == 0 and ending is not Ending.ASKED_TO_STOP:
+        if settings.eval_every and step % settings.eval_every == 0 and may_draw:
             scores = self._validate()
             if log:
                 log.scalars(step, self.engine.nimg, scores)
-        if ending is not Ending.ASKED_TO_STOP and (stopping or step % settings.sample_every == 0):
+        if may_draw and (stopping or step % settings.sample_every == 0):
             picture = self.validation.picture(self.engine)
             if log:
                 log.image(step, "steps", picture)
@@ -134,9 +152,11 @@ class Trainer:
     def _ending(self, deadline: float, request: StopRequest) -> Ending:
         """The same answer on every process."""
         mine = Ending.OUT_OF_TIME if time.monotonic() > deadline else Ending.GOING_ON
-        if self.engine.step == self.total_steps:
+        if self.engine.step >= self.total_steps:
             mine = Ending.FINISHED
-        return Ending(self.world.most(Ending.ASKED_TO_STOP if request.received else mine))
+        if request.received:
+            mine = Ending.ASKED_TO_STOP
+        return Ending(self.world.most(Ending.BAD_DATA if self.bad_data else mine))
 
     def _check_folder(self) -> None:
         path = self.folder / "config.yaml"
@@ -167,24 +187,21 @@ class Trainer:
         with closing(RunLog(self.folder, self.engine.step)) as log:
             yield log
 
-    def _batches(self) -> Iterator[list[Batch]]:
-        """The micro-batches of each step that is left, on the device."""
+    def _loader(self) -> Iterator[Batch]:
+        """The micro-batches of all steps that are left."""
         share = Share(self.config.trainer.batch_size, self.micro_batch_size, self.world.rank, self.world.size)
         steps = range(self.engine.step, self.total_steps)
         sampler = StepSampler(len(self.dataset), share, steps, self.config.seed)
         pin_memory = self.world.device.type == "cuda"
-        loader = iter(train_loader(self.dataset, sampler, self.config.data.num_workers, pin_memory))
-        while batches := self._next(loader):
-            yield [to_device(batch, self.world.device) for batch in batches]
+        return iter(train_loader(self.dataset, sampler, self.config.data.num_workers, pin_memory))
 
-    def _next(self, loader: Iterator[Batch]) -> list[Batch]:
-        """The micro-batches of one step; bad data ends the run; the main process saves first where it met it."""
+    def _fetch(self, loader: Iterator[Batch]) -> list[Batch]:
+        """The micro-batches of the next step; none after the last, and none where they are bad, which is kept."""
         try:
             return list(islice(loader, self.num_micro))
-        except (ValueError, OSError):
-            if self.world.is_main and self.engine.step:
-                self._write_checkpoint()
-            raise
+        except (ValueError, OSError) as error:
+            self.bad_data = error
+            return []
 
     def _progress(self) -> tqdm:
         silent = not self.world.is_main

@@ -261,6 +261,38 @@ def test_a_run_whose_checkpoints_are_all_damaged_does_not_start_over(tmp_path):
         saving.newest_whole(tmp_path, set_aside=True)
 
 
+DAMAGED = """
+import os, runpy
+from data.store import ImageStore
+read, count = ImageStore.read, 0
+def damaged(store, key):
+    global count
+    count += 1
+    if os.environ["RANK"] == "1" and count > GOOD:
+        raise ValueError(f"image {key} is damaged")
+    return read(store, key)
+ImageStore.read = damaged
+runpy.run_path("train.py", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("good_steps", [0, 2])
+def test_bad_data_of_any_process_is_named_once_and_all_is_saved(good_steps, dataset, tmp_path):
+    from tests.tiny import overrides
+
+    script = tmp_path / "damaged.py"
+    script.write_text(DAMAGED.replace("GOOD", str(2 * good_steps)))  # a step of this process reads two images
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    flags = ["--config=config/dptn_256.yaml", "--name=run", f"--checkpoints_dir={tmp_path}"]
+    keys = overrides("dptn", dataset, "schedule.num_steps=2", "rollout.window=2", "trainer.max_steps=9")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "."}
+    done = subprocess.run([*launcher, *flags, *keys], env=environment, capture_output=True, text=True)
+    assert done.stderr.count("error: ") == 1 and "is damaged" in done.stderr, done.stderr[-2000:]
+    assert "exitcode  : 2" in done.stderr
+    saved = saving.newest_whole(tmp_path / "run" / "checkpoints", set_aside=False)
+    assert (saved["step"] if saved else 0) == good_steps
+
+
 def test_bad_data_saves_what_is_learnt(dataset, tmp_path, monkeypatch):
     trainer = Trainer(tiny("dptn", dataset, "trainer.max_steps=5"), tmp_path / "run", ALONE)
     read = trainer.dataset.store.read
