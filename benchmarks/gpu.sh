@@ -4,7 +4,8 @@
 #
 #   [CONFIGS="nted_256 dptn_256"] bash benchmarks/gpu.sh [--quick] [tests] [steps] [inference] [training]
 #
-# Without names of parts all of them, one after the other. CONFIGS, where time is lent in short pieces: only these of them.
+# Without names of parts all of them, one after the other. CONFIGS, where time is lent in short pieces: only these;
+# training takes those of 256x176.
 # --quick: all but the tests with the demo's configs, few steps and 0.2 minutes of training, to see on any machine that it
 # runs; no report is kept.
 set -euo pipefail
@@ -29,6 +30,9 @@ if [[ ${1:-} == --quick ]]; then
     timed=(demo_nted demo_dptn) trained=(demo_nted demo_dptn)
     parts=(steps inference training) settings=("") drawing=("")
 fi
+for name in ${CONFIGS:-}; do
+    [[ -f config/$name.yaml ]] || { echo "no config/$name.yaml" >&2 && exit 2; }
+done
 # shellcheck disable=SC2206
 [[ ${CONFIGS:-} ]] && timed=($CONFIGS) trained=($CONFIGS)
 

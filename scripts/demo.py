@@ -61,7 +61,7 @@ def run_system(system: str, size: tuple[int, int]) -> float:
 
 def torchrun(*arguments: object) -> None:
     """Run a command of the project in several processes, which share the cores."""
-    threads = max(1, (os.cpu_count() or 1) // NUM_PROCESSES)
+    threads = os.environ.get("OMP_NUM_THREADS") or max(1, torch.get_num_threads() // NUM_PROCESSES)
     launcher = ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={NUM_PROCESSES}")
     python(*launcher, *arguments, OMP_NUM_THREADS=str(threads))
 

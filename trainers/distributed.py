@@ -33,7 +33,7 @@ class World:
         return self.rank == 0
 
     def most(self, value: int) -> int:
-        """The largest of all processes' numbers; a process calls it once a step, and so all agree."""
+        """The largest of all processes' numbers, so that they agree; all must call it, as often as each other."""
         if self.size == 1:
             return value
         message = torch.tensor([value])

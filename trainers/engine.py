@@ -141,9 +141,11 @@ class Engine:
             return phase
         devices = [self.world.device.index] if self.world.device.type == "cuda" else None
         # R1's double backward gives a weight of one row other strides, and its few numbers are copied
-        warnings.filterwarnings("ignore", "Grad strides do not match bucket view strides", UserWarning)
+        one_row = r"(?s)Grad strides do not match bucket view strides.*grad\.sizes\(\) = \[1, "
+        warnings.filterwarnings("ignore", one_row, UserWarning)
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # torch 2.11 does not know the option's new name
+            # torch 2.11 does not know the option's new name
+            warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
             return DistributedDataParallel(phase, device_ids=devices, broadcast_buffers=False)
 
     def _optimize(

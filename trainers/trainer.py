@@ -29,13 +29,12 @@ from trainers.validation import Validation
 
 
 class Ending(IntEnum):
-    """Why training ends; where processes differ, the largest counts."""
+    """Why training returned; where processes differ, the largest counts."""
 
     GOING_ON = 0
     FINISHED = 1
     OUT_OF_TIME = 2
     ASKED_TO_STOP = 3
-    BAD_DATA = 4
 
 
 class BadDataElsewhere(ValueError):
@@ -68,7 +67,6 @@ class Trainer:
         self.engine = Engine(config, world)
         self._resume()
         self.validation = Validation(config, world)
-        self.bad_data: ValueError | OSError | None = None
 
     @property
     def total_steps(self) -> int:
@@ -80,36 +78,27 @@ class Trainer:
         """Run until the last step, the time limit or a signal; a checkpoint is saved whenever it stops.
 
         Raises:
-            ValueError, OSError: bad data, when all is saved. BadDataElsewhere: the same, in the other processes.
+            ValueError, OSError: bad training data, when all is saved; BadDataElsewhere in the other processes.
         """
         deadline = time.monotonic() + 60 * (self.config.trainer.max_minutes or float("inf"))
+        ending = Ending.GOING_ON if self.engine.step < self.total_steps else Ending.FINISHED
         with self._open_log() as log, self._progress() as progress, stop_request() as request:
-            loader = self._loader()
-            batches = self._fetch(loader)
-            ending = self._ending(deadline, request)
-            while ending is Ending.GOING_ON:
-                on_device = [to_device(batch, self.world.device) for batch in batches]
-                terms = self.engine.train_step(on_device, epoch=self.engine.nimg / len(self.dataset))
+            for batches in self._batches():
+                terms = self.engine.train_step(batches, epoch=self.engine.nimg / len(self.dataset))
                 progress.update()
-                # before the processes agree on whether to go on: then bad data of one stops all alike
-                batches = self._fetch(loader)
                 ending = self._ending(deadline, request)
                 self._after_step(log, progress, terms, ending)
-        if self.bad_data:
-            raise self.bad_data
-        if ending is Ending.BAD_DATA:
-            raise BadDataElsewhere("another process met bad data; its message says where")
+                if ending is not Ending.GOING_ON:
+                    break
         return ending
 
     def save(self) -> None:
         """Write a checkpoint (the main process); every process returns when it is there."""
         if self.world.is_main:
-            self._write_checkpoint()
+            saving.save_checkpoint(
+                self.folder / "checkpoints", self.engine.state(), self.config.trainer.keep_checkpoints
+            )
         self.world.barrier()
-
-    def _write_checkpoint(self) -> None:
-        keep = self.config.trainer.keep_checkpoints
-        saving.save_checkpoint(self.folder / "checkpoints", self.engine.state(), keep)
 
     def _after_step(self, log: RunLog | None, progress: tqdm, terms: Terms, ending: Ending) -> None:
         """What follows a step where it is due.
@@ -118,7 +107,6 @@ class Trainer:
         comes before what may take long or fail.
         """
         settings, step, stopping = self.config.trainer, self.engine.step, ending is not Ending.GOING_ON
-        may_draw = ending < Ending.ASKED_TO_STOP  # a stop that is asked for is quick, and bad data could be met again
         if stopping or step % settings.log_every == 0:
             values = self.world.mean(terms)
             names = ("gan", "step_nll", "d_real", "d_fake")
@@ -127,11 +115,11 @@ class Trainer:
                 log.scalars(step, self.engine.nimg, values)
         if stopping or step % settings.checkpoint_every == 0:
             self.save()
-        if settings.eval_every and step % settings.eval_every == 0 and may_draw:
+        if settings.eval_every and step % settings.eval_every == 0 and ending is not Ending.ASKED_TO_STOP:
             scores = self._validate()
             if log:
                 log.scalars(step, self.engine.nimg, scores)
-        if may_draw and (stopping or step % settings.sample_every == 0):
+        if ending is not Ending.ASKED_TO_STOP and (stopping or step % settings.sample_every == 0):
             picture = self.validation.picture(self.engine)
             if log:
                 log.image(step, "steps", picture)
@@ -152,11 +140,9 @@ class Trainer:
     def _ending(self, deadline: float, request: StopRequest) -> Ending:
         """The same answer on every process."""
         mine = Ending.OUT_OF_TIME if time.monotonic() > deadline else Ending.GOING_ON
-        if self.engine.step >= self.total_steps:
+        if self.engine.step == self.total_steps:
             mine = Ending.FINISHED
-        if request.received:
-            mine = Ending.ASKED_TO_STOP
-        return Ending(self.world.most(Ending.BAD_DATA if self.bad_data else mine))
+        return Ending(self.world.most(Ending.ASKED_TO_STOP if request.received else mine))
 
     def _check_folder(self) -> None:
         path = self.folder / "config.yaml"
@@ -187,21 +173,28 @@ class Trainer:
         with closing(RunLog(self.folder, self.engine.step)) as log:
             yield log
 
-    def _loader(self) -> Iterator[Batch]:
-        """The micro-batches of all steps that are left."""
+    def _batches(self) -> Iterator[list[Batch]]:
+        """The micro-batches of each step that is left, on the device."""
         share = Share(self.config.trainer.batch_size, self.micro_batch_size, self.world.rank, self.world.size)
         steps = range(self.engine.step, self.total_steps)
         sampler = StepSampler(len(self.dataset), share, steps, self.config.seed)
         pin_memory = self.world.device.type == "cuda"
-        return iter(train_loader(self.dataset, sampler, self.config.data.num_workers, pin_memory))
+        loader = iter(train_loader(self.dataset, sampler, self.config.data.num_workers, pin_memory))
+        while batches := self._fetch(loader):
+            yield [to_device(batch, self.world.device) for batch in batches]
 
     def _fetch(self, loader: Iterator[Batch]) -> list[Batch]:
-        """The micro-batches of the next step; none after the last, and none where they are bad, which is kept."""
+        """The micro-batches of one step, none after the last; where any process meets bad data, all save and raise."""
+        batches, bad_data = [], None
         try:
-            return list(islice(loader, self.num_micro))
+            batches = list(islice(loader, self.num_micro))
         except (ValueError, OSError) as error:
-            self.bad_data = error
-            return []
+            bad_data = error
+        if self.world.most(int(bad_data is not None)):
+            if self.engine.step:
+                self.save()
+            raise bad_data or BadDataElsewhere("another process met bad data; its message says where")
+        return batches
 
     def _progress(self) -> tqdm:
         silent = not self.world.is_main

@@ -268,7 +268,7 @@ read, count = ImageStore.read, 0
 def damaged(store, key):
     global count
     count += 1
-    if os.environ["RANK"] == "1" and count > GOOD:
+    if os.environ["RANK"] == BAD_RANK and count > NUM_GOOD:
         raise ValueError(f"image {key} is damaged")
     return read(store, key)
 ImageStore.read = damaged
@@ -276,15 +276,17 @@ runpy.run_path("train.py", run_name="__main__")
 """
 
 
-@pytest.mark.parametrize("good_steps", [0, 2])
-def test_bad_data_of_any_process_is_named_once_and_all_is_saved(good_steps, dataset, tmp_path):
+@pytest.mark.parametrize(("rank", "good_steps", "num_workers"), [(1, 0, 0), (0, 2, 0), (1, 2, 1)])
+def test_bad_data_of_one_process_is_named_once_and_all_is_saved(rank, good_steps, num_workers, dataset, tmp_path):
     from tests.tiny import overrides
 
     script = tmp_path / "damaged.py"
-    script.write_text(DAMAGED.replace("GOOD", str(2 * good_steps)))  # a step of this process reads two images
+    # a step of a process reads two images
+    script.write_text(DAMAGED.replace("BAD_RANK", f"'{rank}'").replace("NUM_GOOD", str(2 * good_steps)))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
     flags = ["--config=config/dptn_256.yaml", "--name=run", f"--checkpoints_dir={tmp_path}"]
     keys = overrides("dptn", dataset, "schedule.num_steps=2", "rollout.window=2", "trainer.max_steps=9")
+    keys += [f"data.num_workers={num_workers}"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "."}
     done = subprocess.run([*launcher, *flags, *keys], env=environment, capture_output=True, text=True)
     assert done.stderr.count("error: ") == 1 and "is damaged" in done.stderr, done.stderr[-2000:]
