@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import torch
@@ -14,6 +15,8 @@ from tests.tiny import overrides
 from trainers.saving import save_checkpoint
 
 NUM_STEPS = {"nted": 4, "dptn": 3}
+# before a script and its flags
+TWO_PROCESSES = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 
 
 def tiny_config(system: str, root: Path, *more: str, num_steps: int | None = None) -> Config:

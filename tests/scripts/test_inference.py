@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from PIL import Image
 
 import inference
 from data.pairs import output_name, read_pairs
-from tests.runs import NUM_STEPS, run_flags, save_run, tiny_config
+from tests.runs import NUM_STEPS, TWO_PROCESSES, run_flags, save_run, tiny_config
 from trainers.strips import GAP
 
 
@@ -61,7 +60,7 @@ def test_images_do_not_depend_on_the_batch_size(system, infer, tmp_path):
 
 def test_two_processes_draw_the_images_of_one(infer, runs, tmp_path):
     assert infer("nted", tmp_path / "one", "--batch_size", 1) == 0
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2", "--standalone", "inference.py"]
+    torchrun = [*TWO_PROCESSES, "inference.py"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     flags = [*run_flags(runs, "nted"), "--output_dir", tmp_path / "two", "--batch_size", 1]
     subprocess.run([*torchrun, *map(str, flags)], check=True, env=environment, capture_output=True)

@@ -10,6 +10,7 @@ import torch
 
 from benchmarks.train_step import synthetic_batch
 from config.load import load_config
+from tests.runs import TWO_PROCESSES
 from tests.tiny import overrides
 from tests.trainers.test_trainer import ALONE, same, tiny
 from trainers.engine import Engine
@@ -58,7 +59,7 @@ def test_activations_computed_again_are_not_kept(system):
 @pytest.mark.slow
 @pytest.mark.parametrize("system", ["nted", "dptn"])
 def test_two_processes_that_compute_activations_again_equal_two_that_keep_them(system, dataset, tmp_path):
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "train.py"]
+    launcher = [*TWO_PROCESSES, "train.py"]
     for choice in ("false", "true"):
         flags = [f"--config=config/{system}_256.yaml", f"--name={choice}", f"--checkpoints_dir={tmp_path}"]
         keys = overrides(system, dataset, "schedule.num_steps=3", "rollout.window=2", *R1)
@@ -82,7 +83,7 @@ def test_compiled_networks_give_the_same_losses(system, recompute):
 @pytest.mark.slow
 @pytest.mark.parametrize("system", ["nted", "dptn"])
 def test_two_processes_train_compiled_networks(system, dataset, tmp_path):
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "train.py"]
+    launcher = [*TWO_PROCESSES, "train.py"]
     keys = overrides(system, dataset, "schedule.num_steps=3", "rollout.window=2", *R1)
     keys += ["optim.generator.lr=1e-8", "optim.discriminator.lr=1e-8"]
     for choice in ("false", "true"):

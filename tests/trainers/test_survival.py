@@ -18,6 +18,8 @@ import torch
 
 from models.checkpoints import find_checkpoint, list_checkpoints, load_checkpoint
 from scripts.compare_runs import read_log
+from tests.runs import TWO_PROCESSES
+from tests.tiny import overrides
 from tests.trainers.test_trainer import ALONE, same, tiny
 from trainers import saving
 from trainers.guard import MOST_IN_A_ROW, Diverged, Guard
@@ -146,12 +148,10 @@ def test_validation_scores_every_step_and_keeps_the_best(dataset, tmp_path):
 
 def start(dataset, tmp_path, *more, processes=1):
     """`train.py` as a process that trains for long; returns once it has logged a step."""
-    from tests.tiny import overrides
-
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"] if processes > 1 else []
+    launcher = [sys.executable] if processes == 1 else TWO_PROCESSES
     flags = ["--config=config/dptn_256.yaml", "--name=run", f"--checkpoints_dir={tmp_path}", "--timeout=30"]
     keys = overrides("dptn", dataset, "schedule.num_steps=2", "rollout.window=2", "trainer.max_steps=100000", *more)
-    command = [sys.executable, *launcher, "train.py", *flags, *keys]
+    command = [*launcher, "train.py", *flags, *keys]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     log, deadline = tmp_path / "run" / "log.jsonl", time.monotonic() + 90
     while not (log.exists() and log.read_text()):
@@ -198,15 +198,12 @@ def test_a_dead_peer_ends_the_run_with_a_message(dataset, tmp_path):
 
 def test_resume_with_another_number_of_processes_continues_the_same_data(dataset, tmp_path):
     """Two micro-batches in one process, or one in each of two, from the middle of an epoch on."""
-    from tests.tiny import overrides
-
     more = ["trainer.batch_size=4", "trainer.max_batch_per_process=2", "trainer.max_steps=3"]
     Trainer(tiny("nted", dataset, *more), tmp_path / "one", ALONE).train()
     Trainer(tiny("nted", dataset, *more[:2], "trainer.max_steps=1"), tmp_path / "two", ALONE).train()
     keys = overrides("nted", dataset, "schedule.num_steps=4", "rollout.window=2", *more)
     flags = ["train.py", "--config=config/nted_256.yaml", "--name=two", f"--checkpoints_dir={tmp_path}"]
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = subprocess.run([*launcher, *flags, *keys], capture_output=True, text=True)
+    done = subprocess.run([*TWO_PROCESSES, *flags, *keys], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     command = [sys.executable, "-m", "scripts.compare_runs", str(tmp_path / "one"), str(tmp_path / "two")]
     compared = subprocess.run([*command, "--tolerance", "1e-3"], capture_output=True, text=True)
@@ -215,9 +212,7 @@ def test_resume_with_another_number_of_processes_continues_the_same_data(dataset
 
 def test_two_processes_resume_bitwise(dataset, tmp_path):
     """Stopped in the middle of an epoch, with augmentation and random starts."""
-    from tests.tiny import overrides
-
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "train.py"]
+    launcher = [*TWO_PROCESSES, "train.py"]
     for name, steps in (("through", 3), ("halves", 2), ("halves", 3)):
         flags = ["--config=config/nted_256.yaml", f"--name={name}", f"--checkpoints_dir={tmp_path}"]
         keys = overrides("nted", dataset, "schedule.num_steps=4", "rollout.window=2", f"trainer.max_steps={steps}")
@@ -278,16 +273,14 @@ runpy.run_path("train.py", run_name="__main__")
 
 @pytest.mark.parametrize(("rank", "good_steps", "num_workers"), [(1, 0, 0), (0, 2, 0), (1, 2, 1)])
 def test_bad_data_of_one_process_is_named_once_and_all_is_saved(rank, good_steps, num_workers, dataset, tmp_path):
-    from tests.tiny import overrides
-
     script = tmp_path / "damaged.py"
     # a step of a process reads two images
     script.write_text(DAMAGED.replace("BAD_RANK", f"'{rank}'").replace("NUM_GOOD", str(2 * good_steps)))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", str(script)]
+    launcher = [*TWO_PROCESSES, str(script)]
     flags = ["--config=config/dptn_256.yaml", "--name=run", f"--checkpoints_dir={tmp_path}"]
     keys = overrides("dptn", dataset, "schedule.num_steps=2", "rollout.window=2", "trainer.max_steps=9")
     keys += [f"data.num_workers={num_workers}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "."}
+    environment = {**os.environ, "PYTHONPATH": "."}
     done = subprocess.run([*launcher, *flags, *keys], env=environment, capture_output=True, text=True)
     assert done.stderr.count("error: ") == 1 and "is damaged" in done.stderr, done.stderr[-2000:]
     assert "exitcode  : 2" in done.stderr

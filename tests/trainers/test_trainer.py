@@ -5,13 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 
 from config.load import load_config
+from tests.runs import TWO_PROCESSES
 from tests.tiny import DISCRIMINATORS, GENERATORS, overrides
 from trainers.distributed import World
 from trainers.trainer import Trainer, micro_batches
@@ -109,8 +109,7 @@ def test_two_processes_equal_one(system, dataset, tmp_path):
     Trainer(config, tmp_path / "one", ALONE).train()
     window = ["schedule.num_steps=4"] if system == "nted" else ["schedule.num_steps=2"]
     keys = overrides(system, dataset, *window, "rollout.window=2", *more)
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
-    done = subprocess.run([*launcher, "train.py", *arguments, "--name=two", *keys], capture_output=True, text=True)
+    done = subprocess.run([*TWO_PROCESSES, "train.py", *arguments, "--name=two", *keys], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     one, two = (torch.load(tmp_path / name / "checkpoints" / "step_00000002.pt") for name in ("one", "two"))
     for network in ("generator", "discriminator", "generator_ema"):
