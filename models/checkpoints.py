@@ -107,9 +107,10 @@ def check_config(path: Path, saved: str, config: Config, keys: tuple[str, ...]) 
     fixed = [key for key in sorted(old.keys() | new.keys()) if any(f"{key}.".startswith(f"{part}.") for part in keys)]
     different = [f"{key}: {old.get(key)} there, {new.get(key)} here" for key in fixed if old.get(key) != new.get(key)]
     if different:
-        raise ValueError(
-            f"{path} belongs to another config ({'; '.join(different)}); use that config or another --name"
-        )
+        # beside an exported model, or in the run's folder
+        files = [folder / "config.yaml" for folder in (path.parent, path.parent.parent)]
+        own = next((f"--config {file}" for file in files if file.is_file()), "that config")
+        raise ValueError(f"{path} belongs to another config ({'; '.join(different)}); use {own} or another --name")
 
 
 def _with_defaults(saved: Mapping[str, Any]) -> Mapping[str, Any]:

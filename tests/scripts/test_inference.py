@@ -131,7 +131,8 @@ def test_a_bad_checkpoint_is_one_line_and_exit_code_2(damage, infer, dataset, tm
         "code": "holds code instead of tensors",
         "noise": "damaged or cut short",
         "foreign": "not a StepPose checkpoint",
-        "config": "generator.num_textures: [3, 4, 0] there, [3, 5, 0] here",
+        "config": "generator.num_textures: [3, 4, 0] there, [3, 5, 0] here); "
+        f"use --config {tmp_path / 'nted' / 'config.yaml'} or another --name",
         "step": "steps there: 7",
     }
     assert line.startswith("error: ") and words[damage] in line
