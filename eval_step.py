@@ -21,7 +21,7 @@ import torch
 
 from config.cli import run
 from config.load import load_config
-from config.schema import Config, QuantizeSchedule, ResizeSchedule, ScheduleConfig
+from config.schema import Config
 from data.openpose import DEEPFASHION_FRAME, pose_file, read_keypoints
 from data.pairs import output_name, read_list, read_pairs, store_key
 from data.pose import face_box, to_image_frame
@@ -38,8 +38,8 @@ from metrics.report import Report, markdown, metric_names, rows_path, versions, 
 from metrics.scorer import FeatureStatistics, Scorer, load_scorer
 from metrics.self_check import CHECK_SIZE, self_check
 from metrics.slices import describe, intervals, slice_means
-from models.build import build_schedule
-from models.schedules import Schedule
+from models.families import SCHEDULES, build_schedule
+from models.schedules import Schedule, ScheduleConfig
 from trainers.distributed import connect
 
 _LOG = logging.getLogger("eval_step")
@@ -313,7 +313,7 @@ def example(task: Task, protocol: Protocol, name: str) -> list[np.ndarray]:
 
 def check_metrics(device: torch.device, protocol: Protocol) -> int:
     """`--self_check`: a line for each check; exit code 1 where one fails."""
-    schedules: dict[str, ScheduleConfig] = {"quantize": QuantizeSchedule(), "resize": ResizeSchedule()}
+    schedules: dict[str, ScheduleConfig] = {name: schedule.Config() for name, schedule in SCHEDULES.items()}
     degrades = {
         f"{kind}, level {level}": partial(build_schedule(section, CHECK_SIZE).degrade, level=level)
         for kind, section in schedules.items()

@@ -21,9 +21,9 @@ from config.cli import config_from, run, run_parser
 from data.dataset import PairDataset
 from data.loader import Batch, test_loader, to_device
 from data.pairs import output_name
-from models.inputs import to_uint8
-from models.pipeline import StepPose
+from images.pixels import to_uint8
 from models.rollout import Pair
+from studio.pipeline import StepPose
 from trainers.distributed import World, connect
 from trainers.precision import resolve_precision
 from trainers.strips import save_animation, step_strip

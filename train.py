@@ -15,9 +15,8 @@ from pathlib import Path
 import torch
 
 from config.cli import EXIT_BAD_INPUT, config_from, run, run_parser
-from trainers.distributed import World, connect, is_lost_process
+from trainers.distributed import EXIT_LOST, World, connect, is_lost_process
 from trainers.guard import Diverged
-from trainers.heartbeat import EXIT_LOST
 from trainers.log import set_aside
 from trainers.trainer import BadDataElsewhere, Ending, Trainer
 
@@ -29,7 +28,7 @@ def main() -> int:
     parser = run_parser("Train a run, or continue one: run the same command again.")
     parser.add_argument("--no_resume", action="store_true", help="start afresh; an existing run folder is set aside")
     parser.add_argument(
-        "--timeout", type=float, default=45, help="seconds until a process without a sign of life is lost"
+        "--timeout", type=float, default=1800, help="seconds to wait for another process until it counts as lost"
     )
     arguments = parser.parse_args()
     if arguments.debug:

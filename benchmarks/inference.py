@@ -14,10 +14,10 @@ import torch
 
 from config.cli import run
 from config.load import load_config
-from models.build import build_generator
+from models.families import build_generator
 from models.memory import OneSource
-from models.pipeline import StepPose
 from models.rollout import Pair
+from studio.pipeline import StepPose
 
 
 def parse() -> argparse.Namespace:

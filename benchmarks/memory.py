@@ -92,12 +92,12 @@ def step_memory(config: Config) -> dict[str, int]:
             engine.train_step([batch], epoch=0)
             batch, engine.step = engine._laid_out(batch), 1
             peaks["standing"] = memory.peak = memory.now
-            _, windows = engine._optimize(engine.generator_phase, engine.generator_optimizer, [batch])
+            _, windows = engine._optimize(engine.generator_phase, engine.optimizers["generator"], [batch])
             peaks["generator"], memory.peak = memory.peak, memory.now
-            engine._optimize(engine.discriminator_phase, engine.discriminator_optimizer, windows)
+            engine._optimize(engine.discriminator_phase, engine.optimizers["discriminator"], windows)
             peaks["discriminator"], memory.peak = memory.peak, memory.now
             if config.objective.r1_gamma:
-                engine._optimize(engine.discriminator_phase, engine.discriminator_optimizer, windows, r1=True)
+                engine._optimize(engine.discriminator_phase, engine.optimizers["discriminator"], windows, r1=True)
                 peaks["r1"] = memory.peak
     return peaks
 
@@ -124,7 +124,7 @@ def empty(engine: Engine, fake: FakeTensorMode) -> None:
         for module in network.modules():
             for table in (module._parameters, module._buffers):
                 table.update({name: emptied(value) for name, value in table.items() if value is not None})
-    for optimizer in (engine.generator_optimizer, engine.discriminator_optimizer):
+    for optimizer in (engine.optimizers["generator"], engine.optimizers["discriminator"]):
         for group in optimizer.param_groups:
             group["params"] = [emptied(parameter) for parameter in group["params"]]
     engine.r1, engine.guard.skipped = emptied(engine.r1), emptied(engine.guard.skipped)

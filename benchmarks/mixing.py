@@ -20,10 +20,10 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
 from config.cli import config_from, run, run_parser
-from models.pipeline import StepPose
 from models.rollout import Pair, switched
 from studio.mixing import source_pairs
 from studio.people import Gallery, Person
+from studio.pipeline import StepPose
 from studio.regions import region_mask
 
 REGION = "upper_body"

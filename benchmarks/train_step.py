@@ -112,10 +112,12 @@ def measure(mode: str, config: Config, device: torch.device, num_steps: int) -> 
 def phase_times(engine: Engine, batch: Batch, num_steps: int, device: torch.device) -> dict[str, float]:
     """Milliseconds of the generator's and the discriminator's phase with their optimizer steps."""
     batch = engine._laid_out(batch)
-    _, windows = engine._optimize(engine.generator_phase, engine.generator_optimizer, [batch])
+    _, windows = engine._optimize(engine.generator_phase, engine.optimizers["generator"], [batch])
     calls = {
-        "generator": lambda: engine._optimize(engine.generator_phase, engine.generator_optimizer, [batch]),
-        "discriminator": lambda: engine._optimize(engine.discriminator_phase, engine.discriminator_optimizer, windows),
+        "generator": lambda: engine._optimize(engine.generator_phase, engine.optimizers["generator"], [batch]),
+        "discriminator": lambda: engine._optimize(
+            engine.discriminator_phase, engine.optimizers["discriminator"], windows
+        ),
     }
     return {name: 1e3 * time_of(call, num_steps, device, warm_up=1) for name, call in calls.items()}
 
@@ -170,6 +172,7 @@ def synthetic_batch(config: Config, device: torch.device) -> Batch:
         "source_face": eyes,
         "target_face": eyes,
         "noise": torch.randn(count, directions, 3, height, width, generator=random),
+        "noise_key": torch.arange(count * directions).view(count, directions),
         "start": uniform(count, directions),
     }
     return {name: value.to(device) for name, value in batch.items()}

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import types
-import typing
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from config.schema import Config
+from config.schema import FAMILIES, Config
 
 Origins = dict[tuple[str, ...], str]
+S = TypeVar("S", bound=BaseModel)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -37,11 +36,8 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 def build_config(values: Mapping[str, Any], origins: Origins | None = None, source: str = "configuration") -> Config:
     """Check a nested mapping and freeze it; raises ValueError with one line."""
     origins = origins or {}
-    _check_names(values, Config, (), origins, source)
-    try:
-        return Config.model_validate(values)
-    except ValidationError as error:
-        raise ValueError(_explain(error, origins, source)) from None
+    parts = {name: _part_of_family(name, values[name], origins, source) for name in FAMILIES if values.get(name)}
+    return _checked(Config, {**values, **parts}, (), origins, source)
 
 
 def dump_config(config: Config) -> str:
@@ -102,21 +98,24 @@ def _merge(
     return merged
 
 
-def _sections(annotation: Any) -> Iterable[type[BaseModel]]:
-    """The section classes inside an annotation (a class, a union, an Annotated)."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    elif typing.get_origin(annotation) in (typing.Union, types.UnionType, typing.Annotated):
-        for part in typing.get_args(annotation):
-            yield from _sections(part)
+def _part_of_family(name: str, values: Any, origins: Origins, source: str) -> Any:
+    """A section with the options of its kind."""
+    if not isinstance(values, Mapping):
+        return values
+    family, kind = FAMILIES[name], str(values.get("kind"))
+    if kind not in family:
+        where = origins.get((name, "kind"), source)
+        raise ValueError(f"{where}: {name}.kind (value {kind!r}): no such kind{_suggest(kind, family)}")
+    return _checked(family[kind].Config, values, (name,), origins, source)
 
 
-def _section_for(annotation: Any, value: Any) -> type[BaseModel] | None:
-    sections = list(_sections(annotation))
-    if len(sections) == 1:
-        return sections[0]
-    kind = value.get("kind") if isinstance(value, Mapping) else None
-    return next((section for section in sections if section.model_fields["kind"].default == kind), None)
+def _checked(section: type[S], values: Mapping[str, Any], at: tuple[str, ...], origins: Origins, source: str) -> S:
+    """The section of a mapping that lies at `at` in the whole."""
+    _check_names(values, section, at, origins, source)
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(_explain(error, at, origins, source)) from None
 
 
 def _check_names(values: Any, section: type[BaseModel], at: tuple[str, ...], origins: Origins, source: str) -> None:
@@ -129,8 +128,8 @@ def _check_names(values: Any, section: type[BaseModel], at: tuple[str, ...], ori
                 f"{origins.get(here, source)}: unknown key {'.'.join(here)} (value {value!r})"
                 f"{_suggest(str(key), section.model_fields)}"
             )
-        below = _section_for(section.model_fields[key].annotation, value)
-        if below is not None:
+        below = section.model_fields[key].annotation
+        if isinstance(below, type) and issubclass(below, BaseModel):
             _check_names(value, below, here, origins, source)
 
 
@@ -140,35 +139,17 @@ def _suggest(name: str, valid: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else f"; valid names: {', '.join(names)}"
 
 
-def _explain(error: ValidationError, origins: Origins, source: str) -> str:
+def _explain(error: ValidationError, at: tuple[str, ...], origins: Origins, source: str) -> str:
     first = error.errors()[0]
-    path = _plain_path(first["loc"])
+    path = (*at, *map(str, first["loc"]))
     where = next((origins[path[:n]] for n in range(len(path), 0, -1) if path[:n] in origins), source)
     message = first["msg"].removeprefix("Value error, ")
     if not path:
         return f"{where}: {message}"
+    if first["type"] == "literal_error":
+        expected = str(first["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
+        message += _suggest(str(first["input"]), expected.split(", "))
     value = (
         f" (value {first['input']!r})" if first["type"] != "missing" and not isinstance(first["input"], dict) else ""
     )
-    expected = first.get("ctx", {}).get("expected_tags") or first.get("ctx", {}).get("expected")
-    given = first["input"].get("kind") if isinstance(first["input"], dict) else first["input"]
-    if expected and isinstance(given, str):
-        close = difflib.get_close_matches(given, str(expected).replace("'", "").replace(" or ", ", ").split(", "), 1)
-        message += f"; did you mean {close[0]}?" if close else ""
     return f"{where}: {'.'.join(path)}{value}: {message}"
-
-
-def _plain_path(location: tuple[int | str, ...]) -> tuple[str, ...]:
-    """Pydantic's location without the tags that it adds for unions."""
-    path: list[str] = []
-    annotation: Any = Config
-    for part in location:
-        sections = list(_sections(annotation))
-        tags = [s.model_fields["kind"].default for s in sections if "kind" in s.model_fields]
-        if len(sections) > 1 and part in tags:
-            annotation = sections[tags.index(part)]
-            continue
-        path.append(str(part))
-        fields = sections[0].model_fields if len(sections) == 1 else {}
-        annotation = fields[str(part)].annotation if str(part) in fields else None
-    return tuple(path)

@@ -13,11 +13,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data.draws import Draw
-from data.noise import noise_key
 from data.openpose import DEEPFASHION_FRAME, Frame, pose_file, read_keypoints
 from data.pairs import PairLine, read_pairs, store_key
 from data.pose import POSE_FORMS, Size, face_box, to_image_frame
 from data.store import ImageStore, store_path
+from images.noise import Purpose, noise_key
 
 _LOG = logging.getLogger(__name__)
 Sample = dict[str, Tensor]
@@ -91,12 +91,18 @@ class PairDataset(Dataset[Sample]):
         sample |= self._view(self.table.name(self.table.targets[draw.index]), "target", rng)
         start = rng.random(self.num_directions, dtype=np.float32)
         start[0] *= not draw.is_first
-        keys = [noise_key(self.seed, draw.epoch, draw.index, direction) for direction in range(self.num_directions)]
+        keys = [self._noise_key(draw, direction) for direction in range(self.num_directions)]
         return sample | {
             "start": torch.from_numpy(start),
             "noise_key": torch.tensor(keys),
             "index": torch.tensor(draw.index),
         }
+
+    def _noise_key(self, draw: Draw, direction: int) -> int:
+        """A test pair's is that of `StepPose.generate`, which knows no epoch and no direction."""
+        if self.split == "test":
+            return noise_key(Purpose.DRAWING, self.seed, draw.index)
+        return noise_key(Purpose.TRAINING, self.seed, draw.epoch, draw.index, direction)
 
     def _view(self, key: str, role: str, rng: np.random.Generator) -> Sample:
         """One image of the pair, with pose and face box, under the names of its role."""

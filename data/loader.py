@@ -13,8 +13,8 @@ from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
 from data.dataset import PairDataset, Sample
 from data.draws import Draw
-from data.noise import normal_noise
 from data.pose import pose_maps
+from images.noise import normal_noise
 
 Batch = dict[str, Tensor]
 

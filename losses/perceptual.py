@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, model_validator
 from torch import Tensor, nn
+
+from config.section import Section, Weight
+from losses.objective import ObjectiveConfig
 
 # name of the activation after each convolution, with the number of convolutions in each stage of VGG19
 _STAGES = ((64, 2), (128, 2), (256, 4), (512, 4), (512, 4))
@@ -16,7 +21,37 @@ STYLE_LAYERS = ("relu2_2", "relu3_4", "relu4_4", "relu5_2")
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
+RANDOM_SEED = 0
+
 Features = dict[str, Tensor]
+
+
+class VGGConfig(Section):
+    """The frozen VGG19 of the perceptual losses."""
+
+    weights: Literal["imagenet", "random"] = Field(
+        "imagenet", description="torchvision's, or random ones (demo, tests)"
+    )
+    channel_divisor: int = Field(1, ge=1, le=64, description="narrower by this factor; only with random weights")
+
+    @model_validator(mode="after")
+    def _imagenet_is_full_width(self) -> VGGConfig:
+        if self.weights == "imagenet" and self.channel_divisor != 1:
+            raise ValueError("channel_divisor must be 1 with weights: imagenet; use weights: random for a narrower one")
+        return self
+
+
+class PerceptualConfig(ObjectiveConfig):
+    """What objectives with perceptual losses share."""
+
+    face: Weight = Field(1.0, description="weight of the face crop's feature loss")
+    vgg: VGGConfig = VGGConfig()
+
+    def check_image_size(self, height: int, width: int) -> None:
+        """Raise ValueError where the face crop, a quarter of the height, would not survive VGG19's four poolings."""
+        if height < 64 or width < 32:
+            size = f"[{height}, {width}]"
+            raise ValueError(f"data.image_size is {size}: the height must be 64 or more, the width 32 or more")
 
 
 class VGG19Features(nn.Module):
@@ -72,6 +107,16 @@ class VGG19Features(nn.Module):
     def load_torchvision(self, state: Mapping[str, Tensor]) -> None:
         """Take the convolutions that this module has from torchvision's VGG19 state dict."""
         self.load_state_dict({key: state[key] for key in self.state_dict()})
+
+
+def build_vgg(config: VGGConfig, layers: Sequence[str]) -> VGG19Features:
+    """The frozen VGG19 of the losses; raises ValueError where its weights cannot be had."""
+    vgg = VGG19Features(layers, config.channel_divisor)
+    if config.weights == "random":
+        vgg.initialise(RANDOM_SEED)
+    else:
+        vgg.load_torchvision(imagenet_vgg19_state())
+    return vgg
 
 
 def imagenet_vgg19_state() -> Mapping[str, Tensor]:

@@ -4,14 +4,64 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
-from config.schema import ResidualDiscriminator as ResidualConfig
-from config.schema import StyleGAN2Discriminator as StyleGAN2Config
+from config.section import Kind, Widths
 from models.layers import ConvLayer, DiscriminatorOutput, EqualLinear, StepHead, maybe_spectral_norm
+
+
+class DiscriminatorConfig(Kind):
+    """Options of a discriminator."""
+
+    @property
+    def smallest_side(self) -> int:
+        """The least height and width of its images, in pixels."""
+        raise NotImplementedError
+
+    def check_image_size(self, height: int, width: int) -> None:
+        """Raise ValueError where a side is too short."""
+        if min(height, width) < self.smallest_side:
+            least = self.smallest_side
+            raise ValueError(
+                f"data.image_size is [{height}, {width}]: the discriminator needs sides of {least} or more"
+            )
+
+
+class Discriminator(nn.Module):
+    """A network from images (B, 3, H, W) to a `DiscriminatorOutput`, made from (config, image_size, num_steps)."""
+
+    Config: ClassVar[type[DiscriminatorConfig]]
+
+
+class ResidualConfig(DiscriminatorConfig):
+    """Residual patch discriminator with spectral norm (DPTN)."""
+
+    kind: Literal["residual"] = "residual"
+    ndf: int = Field(32, ge=1, description="channels of the first block; doubled each block")
+    img_f: int = Field(128, ge=1, description="the most channels")
+    num_levels: int = Field(4, ge=1, le=8, description="stride-2 blocks")
+
+    @property
+    def smallest_side(self) -> int:
+        """Two for each block."""
+        return 2**self.num_levels
+
+
+class StyleGAN2Config(DiscriminatorConfig):
+    """StyleGAN2's residual discriminator (NTED). The list runs from the coarsest level up."""
+
+    kind: Literal["stylegan2"] = "stylegan2"
+    channels: Widths = Field((512, 512, 512, 512, 512, 256, 128), description="channels of each level")
+
+    @property
+    def smallest_side(self) -> int:
+        """Two for each level but the finest."""
+        return 2 ** (len(self.channels) - 1)
 
 
 class ResidualBlock(nn.Module):
@@ -29,7 +79,7 @@ class ResidualBlock(nn.Module):
         return self.model(x) + self.shortcut(x)
 
 
-class ResidualDiscriminator(nn.Module):
+class ResidualDiscriminator(Discriminator):
     """Patch discriminator of DPTN: spectral norm everywhere, no norm layers.
 
     Args:
@@ -37,6 +87,8 @@ class ResidualDiscriminator(nn.Module):
         image_size: (H, W) in pixels; the step head's width follows from it.
         num_steps: S; no step head where it is 1.
     """
+
+    Config = ResidualConfig
 
     def __init__(self, config: ResidualConfig, image_size: tuple[int, int], num_steps: int) -> None:
         super().__init__()
@@ -69,11 +121,13 @@ class StyleGAN2Block(nn.Module):
         return (self.conv2(self.conv1(x)) + self.skip(x)) / math.sqrt(2)
 
 
-class StyleGAN2Discriminator(nn.Module):
+class StyleGAN2Discriminator(Discriminator):
     """The discriminator of NTED: StyleGAN2's residual one, with the step head on its last features.
 
     Args: as `ResidualDiscriminator`; `config.channels` runs from the coarsest level up.
     """
+
+    Config = StyleGAN2Config
 
     def __init__(self, config: StyleGAN2Config, image_size: tuple[int, int], num_steps: int) -> None:
         super().__init__()

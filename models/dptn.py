@@ -3,12 +3,48 @@
 from __future__ import annotations
 
 import itertools
+from typing import Literal
 
 import torch
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from config.schema import DPTNGenerator as DPTNConfig
+from models.generator import Generator, GeneratorConfig
 from models.layers import GeneratorOutput, dptn_step_image, maybe_spectral_norm
+
+
+class DPTNConfig(GeneratorConfig):
+    """Dual-task Pose Transformer Network (Zhang et al., CVPR 2022)."""
+
+    kind: Literal["dptn"] = "dptn"
+    ngf: int = Field(64, ge=1, description="channels of the first level; doubled each level")
+    img_f: int = Field(512, ge=1, description="the most channels")
+    num_levels: int = Field(3, ge=1, le=8, description="stride-2 blocks in an encoder")
+    num_blocks: int = Field(3, ge=0, le=32, description="residual blocks of the content encoder")
+    nhead: int = Field(2, ge=1, description="attention heads; divides the token width")
+    num_CABs: int = Field(2, ge=0, le=32, description="context augment blocks")
+    num_TTBs: int = Field(2, ge=1, le=32, description="texture transfer blocks")
+    spectral_norm: bool = Field(True, description="spectral norm on every convolution")
+    init: Literal["xavier", "orthogonal"] = Field("xavier", description="initialisation of convolutions")
+    init_gain: float = Field(
+        0.02, gt=0, description="gain of that; without spectral norm, 1 lets short trainings find the source's colours"
+    )
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels of each level, from the finest."""
+        return [min(self.ngf * 2**level, self.img_f) for level in range(self.num_levels)]
+
+    @property
+    def size_multiple(self) -> int:
+        """Two for each level."""
+        return 2**self.num_levels
+
+    @model_validator(mode="after")
+    def _heads_divide(self) -> DPTNConfig:
+        if self.widths[-1] % self.nhead:
+            raise ValueError(f"nhead is {self.nhead}: it must divide the token width {self.widths[-1]}")
+        return self
 
 
 def _norm_act(channels: int) -> list[nn.Module]:
@@ -149,7 +185,7 @@ class PoseTransformerModule(nn.Module):
         return self.norm(y).mT.reshape_as(transformation)
 
 
-class DPTN(nn.Module):
+class DPTN(Generator):
     """The generator.
 
     Args:
@@ -159,11 +195,15 @@ class DPTN(nn.Module):
             their own pose, and there is no canvas and no step image.
     """
 
+    Config = DPTNConfig
+    needs_source_pose = True
+    reconstructs = True
+
     def __init__(self, config: DPTNConfig, pose_channels: int, num_steps: int) -> None:
         super().__init__()
         self.stepwise = num_steps > 1
         make = _Blocks(config.spectral_norm, config.init, config.init_gain)
-        widths = [min(config.ngf * 2**level, config.img_f) for level in range(config.num_levels)]
+        widths = config.widths
         content_channels = 3 + pose_channels * (1 if self.stepwise else 2)
         self.content_encoder = make.encoders(content_channels, widths)
         for index in range(config.num_blocks):

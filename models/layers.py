@@ -211,12 +211,12 @@ def maybe_spectral_norm(layer: nn.Conv2d | nn.ConvTranspose2d, enabled: bool) ->
     return layer
 
 
-def advance_spectral_norm(network: nn.Module) -> None:
-    """One power iteration for every spectral norm of a network."""
+def advance_spectral_norm(network: nn.Module, num_iterations: int = 1) -> None:
+    """Power iterations for every spectral norm of a network."""
     for module in network.modules():
         if is_parametrized(module, "weight"):
             parametrization = module.parametrizations.weight  # type: ignore[union-attr]
-            parametrization[0].advance(parametrization.original)  # type: ignore[index,operator,union-attr]
+            parametrization[0].advance(parametrization.original, num_iterations)  # type: ignore[index,operator,union-attr]
 
 
 def nted_step_image(step: Tensor, size: tuple[int, int]) -> Tensor:

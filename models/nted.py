@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from config.schema import NTEDGenerator as NTEDConfig
+from config.section import Widths
+from models.generator import Generator, GeneratorConfig
 from models.layers import (
     BiasActivation,
     Blur,
@@ -23,6 +26,30 @@ from models.layers import (
 )
 
 Texture = tuple[Tensor, Tensor]  # values (B, C, K), extraction (B, K, h*w)
+
+
+class NTEDConfig(GeneratorConfig):
+    """Neural Texture Extraction and Distribution (Ren et al., CVPR 2022). Lists run from the coarsest level up."""
+
+    kind: Literal["nted"] = "nted"
+    channels: Widths = Field((512, 512, 512, 256, 128), description="channels of each level")
+    num_textures: tuple[Annotated[int, Field(ge=0, le=1024)], ...] = Field(
+        (16, 32, 64, 64, 0), description="textures K of each level; 0: none"
+    )
+    kernel_sizes: tuple[Literal[1, 3], ...] = Field((1, 3, 3, 3, 3), description="extraction and distribution kernels")
+
+    @model_validator(mode="after")
+    def _same_length(self) -> NTEDConfig:
+        if not len(self.channels) == len(self.num_textures) == len(self.kernel_sizes):
+            raise ValueError("channels, num_textures and kernel_sizes need one entry a level each")
+        if self.num_textures[-1]:
+            raise ValueError("num_textures must end in 0: the encoder has no feature at the finest level")
+        return self
+
+    @property
+    def size_multiple(self) -> int:
+        """Two for each level but the finest."""
+        return 2 ** (len(self.channels) - 1)
 
 
 class TextureExtraction(nn.Module):
@@ -116,7 +143,7 @@ class RenderLevel(nn.Module):
         return x, image, [pair for pair in (pair0, pair1) if pair is not None]
 
 
-class NTED(nn.Module):
+class NTED(Generator):
     """The generator.
 
     Args:
@@ -124,6 +151,9 @@ class NTED(nn.Module):
         pose_channels: channels of the pose maps.
         num_steps: S; with S = 1 it is the published generator, with no canvas and no step image.
     """
+
+    Config = NTEDConfig
+    has_textures = True
 
     def __init__(self, config: NTEDConfig, pose_channels: int, num_steps: int) -> None:
         super().__init__()
@@ -169,7 +199,7 @@ class NTED(nn.Module):
     def forward(
         self,
         source_image: Tensor,
-        source_pose: Tensor | None,
+        source_pose: Tensor,
         target_pose: Tensor,
         canvas: Tensor | None = None,
         step: Tensor | None = None,

@@ -15,8 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from config.schema import Config
-
 State = dict[str, Tensor]
 Rule = tuple[str, str]
 
@@ -217,8 +215,8 @@ def optimizer_from_published(
     return dict(sorted(moments.items()))
 
 
-def misfit(system: str, config: Config) -> str | None:
-    """Why a configuration does not describe a published system; None where it does."""
+def misfit(system: str, config: Any) -> str | None:
+    """Why the configuration of a run does not describe a published system; None where it does."""
     stepwise = system.endswith("-step")
     for key, expected in _FORMS[system].items():
         value = reduce(getattr, key.split("."), config)

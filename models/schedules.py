@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor, nn
+
+from config.section import Kind, Size
+
+
+class ScheduleConfig(Kind):
+    """Options of a schedule."""
+
+    num_steps: int = Field(1, ge=1, le=1000, description="S, the number of steps; 1 is the one-step baseline")
 
 
 class Schedule(nn.Module):
-    """What a step starts from and aims at. Images are (B, 3, H, W) in [-1, 1]."""
+    """What a step starts from and aims at. Images are (B, 3, H, W) in [-1, 1].
 
-    def __init__(self, num_steps: int) -> None:
+    Args:
+        config: its options. image_size: (H, W).
+    """
+
+    Config: ClassVar[type[ScheduleConfig]]
+
+    def __init__(self, config: ScheduleConfig, image_size: tuple[int, int]) -> None:
         super().__init__()
-        self.num_steps = num_steps
+        self.num_steps = config.num_steps
 
     def degrade(self, image: Tensor, level: int | Tensor) -> Tensor:
         """The images at a level in 0..S, one number for all or a (B,) LongTensor; same shape and dtype."""
@@ -30,6 +47,13 @@ class Schedule(nn.Module):
         return level.to(image.device)
 
 
+class QuantizeConfig(ScheduleConfig):
+    """Grey levels quantised less and less (DPTN form)."""
+
+    kind: Literal["quantize"] = "quantize"
+    num_steps: int = Field(5, ge=1, le=255, description="S, the number of steps; 1 is the one-step baseline")
+
+
 class Quantize(Schedule):
     """Grey levels rounded down to multiples of a divisor that shrinks (DPTN form).
 
@@ -37,12 +61,13 @@ class Quantize(Schedule):
     Level 0 is black; a rollout starts from noise instead.
     """
 
+    Config = QuantizeConfig
     # images come from 8 bits: the float round trip must not push an exact multiple under its own value
     GUARD = 1e-3
 
-    def __init__(self, num_steps: int) -> None:
-        super().__init__(num_steps)
-        divisors = [255 - (255 // num_steps) * level for level in range(num_steps)]
+    def __init__(self, config: QuantizeConfig, image_size: tuple[int, int]) -> None:
+        super().__init__(config, image_size)
+        divisors = [255 - (255 // self.num_steps) * level for level in range(self.num_steps)]
         self.divisors: Tensor
         self.register_buffer("divisors", torch.tensor([*divisors, 1], dtype=torch.float32), persistent=False)
 
@@ -58,6 +83,20 @@ class Quantize(Schedule):
         return noise
 
 
+class ResizeConfig(ScheduleConfig):
+    """Resolution growing from `min_size` to the image size (NTED form)."""
+
+    kind: Literal["resize"] = "resize"
+    num_steps: int = Field(20, ge=1, le=1000, description="S, the number of steps; 1 is the one-step baseline")
+    min_size: Size = Field((8, 5), description="height and width of level 0, in pixels")
+    spacing: Literal["linear", "exponential"] = Field("linear", description="how the sizes between grow")
+
+    def check_image_size(self, height: int, width: int) -> None:
+        """Raise ValueError where level 0 does not fit inside the image."""
+        if self.min_size[0] > height or self.min_size[1] > width:
+            raise ValueError(f"schedule.min_size is {list(self.min_size)}, larger than the image [{height}, {width}]")
+
+
 class Resize(Schedule):
     """Resolution growing from `min_size` to the image size (NTED form).
 
@@ -65,14 +104,15 @@ class Resize(Schedule):
     separable, so a level is one (H, H) and one (W, W) matrix and a batch of mixed levels two batched products.
     """
 
-    def __init__(self, num_steps: int, image_size: tuple[int, int], min_size: tuple[int, int], spacing: str) -> None:
-        super().__init__(num_steps)
-        self.sizes = list(
-            zip(
-                *(_spaced(low, full, num_steps, spacing) for low, full in zip(min_size, image_size, strict=True)),
-                strict=True,
-            )
+    Config = ResizeConfig
+
+    def __init__(self, config: ResizeConfig, image_size: tuple[int, int]) -> None:
+        super().__init__(config, image_size)
+        sides = (
+            _spaced(low, full, config.num_steps, config.spacing)
+            for low, full in zip(config.min_size, image_size, strict=True)
         )
+        self.sizes = list(zip(*sides, strict=True))
         self.rows: Tensor
         self.columns: Tensor
         for name, axis in (("rows", 0), ("columns", 1)):

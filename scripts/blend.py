@@ -14,9 +14,9 @@ from pathlib import Path
 from PIL import Image
 
 from config.cli import config_from, picture_path, run, run_parser
-from models.pipeline import StepPose
 from studio.blending import exchange_strip, interpolation_strip
 from studio.people import Gallery, person_from
+from studio.pipeline import StepPose
 from studio.regions import REGIONS, mask_from_file, region_mask
 
 LOG = logging.getLogger(__name__)

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from config.cli import run
 from config.load import dump_config
-from models.pipeline import CONFIG_FILE, WEIGHTS_FILE, StepPose
 from models.rollout import Pair
+from studio.pipeline import CONFIG_FILE, WEIGHTS_FILE, StepPose
+from trainers.checkpoints import FORMAT
 
 LOG = logging.getLogger(__name__)
 PROGRAM_FILE = "model.pt2"
@@ -54,7 +55,7 @@ def save_weights(model: StepPose, folder: Path) -> Path:
 
     path = folder / WEIGHTS_FILE
     state = {name: value.contiguous() for name, value in model.generator.state_dict().items()}
-    save_file(state, path, metadata={"step": str(model.trained_steps)})
+    save_file(state, path, metadata={"step": str(model.trained_steps), "format": str(FORMAT)})
     return path
 
 

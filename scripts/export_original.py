@@ -13,9 +13,9 @@ import torch
 
 from config.cli import run
 from config.schema import Config
-from models.checkpoints import find_checkpoint, load_checkpoint, saved_config
 from models.originals import SYSTEMS, misfit
 from models.originals_files import NETWORKS, pack
+from trainers.checkpoints import find_checkpoint, load_checkpoint, saved_config
 
 
 def parse() -> argparse.Namespace:

@@ -20,10 +20,10 @@ from torch import nn
 from config.cli import config_from, run, run_parser
 from config.load import dump_config, load_config
 from config.schema import Config
-from models.checkpoints import list_checkpoints
-from models.originals import PARTS, SYSTEMS, misfit, optimizer_from_published
+from models.originals import SYSTEMS, misfit, optimizer_from_published
 from models.originals_files import NETWORKS, OPTIMIZERS, Found, Shapes, details, examine, summary
-from models.unfilled import unfilled_networks
+from trainers.build import build_networks
+from trainers.checkpoints import list_checkpoints
 from trainers.saving import save_checkpoint
 
 SHIPPED_CONFIGS = Path(__file__).resolve().parent.parent / "config"
@@ -100,7 +100,8 @@ def refusal(error: str) -> str:
 
 def networks_of(config: Config) -> dict[str, nn.Module]:
     """The networks of a config by part, for the names and shapes of their tensors alone."""
-    return dict(zip(PARTS, unfilled_networks(config), strict=True))
+    with torch.device("meta"):
+        return build_networks(config)
 
 
 def shapes(networks: Mapping[str, nn.Module]) -> dict[str, Shapes]:
@@ -114,7 +115,7 @@ def shapes(networks: Mapping[str, nn.Module]) -> dict[str, Shapes]:
 def write_run(folder: Path, config: Config, arguments: argparse.Namespace, state: Mapping[str, Any]) -> None:
     """A checkpoint and the config of a run, as train.py writes them."""
     counters: dict[str, Any] = {"step": arguments.step, "nimg": arguments.step * config.trainer.batch_size}
-    counters |= {"r1": torch.zeros(()), "skipped": torch.zeros(())}
+    counters |= {"lazy_terms": {}, "skipped": torch.zeros(())}
     save_checkpoint(folder / "checkpoints", {**counters, "config": dump_config(config), **state}, keep=1)
     (folder / "config.yaml").write_text(dump_config(config))
 

@@ -14,9 +14,9 @@ import numpy as np
 from PIL import Image
 
 from config.cli import config_from, run, run_parser
-from models.pipeline import StepPose
 from studio.inside import Pixel, look_inside, reading_sheet, texture_sheet
 from studio.people import Gallery, draw_pose, person_from
+from studio.pipeline import StepPose
 
 LOG = logging.getLogger(__name__)
 

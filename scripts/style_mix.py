@@ -14,9 +14,9 @@ from pathlib import Path
 from PIL import Image
 
 from config.cli import config_from, picture_path, run, run_parser
-from models.pipeline import StepPose
 from studio.mixing import mix_grid, mix_strip
 from studio.people import Gallery, person_from
+from studio.pipeline import StepPose
 
 LOG = logging.getLogger(__name__)
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.inputs import to_uint8
-from models.pipeline import StepPose
+from images.pixels import to_uint8
 from models.rollout import join_pairs
 from studio.mixing import source_pairs
 from studio.people import Person, draw_pose
 from studio.pictures import labelled_grid
+from studio.pipeline import StepPose
 from trainers.strips import pose_picture
 
 

@@ -7,11 +7,11 @@ from itertools import permutations
 
 import numpy as np
 
-from models.inputs import to_uint8
-from models.pipeline import StepPose
+from images.pixels import to_uint8
 from models.rollout import Pair, join_pairs, switched
 from studio.people import Person, draw_pose
 from studio.pictures import labelled_grid
+from studio.pipeline import StepPose
 from trainers.strips import pose_picture
 
 

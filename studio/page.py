@@ -10,12 +10,12 @@ import cv2
 import gradio as gr
 import numpy as np
 
-from models.inputs import to_uint8
-from models.pipeline import StepPose
+from images.pixels import to_uint8
 from models.rollout import Pair, switched
 from studio.inside import Inside, look_inside, overlay, ring
 from studio.people import Gallery, Person, draw_pose
 from studio.pictures import labelled_grid
+from studio.pipeline import StepPose
 from studio.skeleton import skeleton_editor
 from studio.uploads import joints_from_text, joints_to_text, uploaded_image, uploaded_joints
 from trainers.strips import pose_picture

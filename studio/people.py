@@ -15,7 +15,7 @@ from data.images import read_image
 from data.openpose import read_keypoints
 from data.pairs import store_key
 from data.pose import POSE_FORMS, to_image_frame
-from models.pipeline import StepPose
+from studio.pipeline import StepPose
 
 
 class Person(NamedTuple):

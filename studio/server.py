@@ -10,9 +10,9 @@ import torch
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from models.pipeline import StepPose
 from studio.page import CSS, Page, build
 from studio.people import Gallery
+from studio.pipeline import StepPose
 from studio.uploads import MAX_BYTES
 
 LOG = logging.getLogger(__name__)

@@ -7,29 +7,24 @@ import torch
 from torch import Tensor, nn
 
 from config.load import load_config
-from config.schema import (
-    Config,
-    DPTNGenerator,
-    NTEDGenerator,
-    QuantizeSchedule,
-    ResidualDiscriminator,
-    ResizeSchedule,
-    StyleGAN2Discriminator,
-)
+from config.schema import Config
 from data.pairs import output_name
 from data.pose import draw_skeleton, face_box, joint_heatmaps, scale_joints, to_image_frame
 from losses.adversarial import discriminator_loss, generator_loss
 from losses.attention import attention_reconstruction as attention_loss
 from losses.face import face_crop
-from losses.perceptual import VGG19Features
+from losses.families import build_objective
 from metrics.distribution import frechet_distance
 from metrics.paired import SsimWindow, l1, mae, pad_to_canvas, psnr, ssim
-from models.build import build_discriminator, build_generator, build_schedule
+from models.discriminators import ResidualConfig, StyleGAN2Config
+from models.dptn import DPTNConfig
+from models.families import build_discriminator, build_generator, build_schedule
 from models.layers import dptn_step_image, nted_step_image
+from models.nted import NTEDConfig
 from models.originals import from_published
-from models.rollout import Pair
-from trainers.build import IMAGE_TERMS
-from trainers.phases import DiscriminatorPhase, GeneratorPhase, Roll, both_directions
+from models.schedules import QuantizeConfig, ResizeConfig
+from trainers.phases import DiscriminatorPhase, GeneratorPhase, R1Phase
+from trainers.window import Samples, roll
 
 __all__ = ["face_crop", "frechet_distance", "output_name"]
 
@@ -37,22 +32,22 @@ NTED_STEPS = 20
 GAUSSIANS = {"ssim_256": 1.5, "ssim_256_sigma1.2": 1.2}
 
 
-def nted_config(hyper: dict) -> NTEDGenerator:
+def nted_config(hyper: dict) -> NTEDConfig:
     levels = sorted(int(level) for level in hyper["num_labels"])
     by_level = {
         name: [hyper[name][str(level)] for level in levels] for name in ("channels", "num_labels", "match_kernels")
     }
-    return NTEDGenerator(
+    return NTEDConfig(
         channels=by_level["channels"],
         num_textures=[number or 0 for number in by_level["num_labels"]],
         kernel_sizes=[size or 3 for size in by_level["match_kernels"]],
     )
 
 
-def dptn_config(hyper: dict, step: bool) -> DPTNGenerator:
+def dptn_config(hyper: dict, step: bool) -> DPTNConfig:
     names = ("ngf", "img_f", "nhead", "num_CABs", "num_TTBs", "num_blocks")
     num_levels = hyper["layers_g" if "layers_g" in hyper else "layers"]
-    return DPTNGenerator(**{name: hyper[name] for name in names}, num_levels=num_levels, spectral_norm=step)
+    return DPTNConfig(**{name: hyper[name] for name in names}, num_levels=num_levels, spectral_norm=step)
 
 
 def build(system: str, state: dict, hyper: dict) -> nn.Module:
@@ -83,9 +78,9 @@ def build_d(system: str, state: dict, hyper: dict, image_size: tuple[int, int]) 
     num_steps = hyper.get("num_steps") or 1
     if system.startswith("nted"):
         levels = sorted(int(level) for level in hyper["channels"] if int(level) <= hyper["size"])
-        config = StyleGAN2Discriminator(channels=[hyper["channels"][str(level)] for level in levels])
+        config = StyleGAN2Config(channels=[hyper["channels"][str(level)] for level in levels])
     else:
-        config = ResidualDiscriminator(ndf=hyper["ndf"], img_f=hyper["img_f"], num_levels=hyper["layers"])
+        config = ResidualConfig(ndf=hyper["ndf"], img_f=hyper["img_f"], num_levels=hyper["layers"])
     network = build_discriminator(config, image_size, num_steps)
     network.load_state_dict(from_published(system, "discriminator", state).state)
     return network.eval()
@@ -105,9 +100,9 @@ def discriminator(system: str, state: dict, hyper: dict):
 
 def degrade(kind: str, images: Tensor, levels: Tensor, num_steps: int, min_size, spacing) -> Tensor:
     config = (
-        QuantizeSchedule(num_steps=num_steps)
+        QuantizeConfig(num_steps=num_steps)
         if kind == "quantize"
-        else ResizeSchedule(num_steps=num_steps, min_size=min_size, spacing=spacing)
+        else ResizeConfig(num_steps=num_steps, min_size=min_size, spacing=spacing)
     )
     return build_schedule(config, tuple(images.shape[2:])).degrade(images, levels)
 
@@ -127,21 +122,23 @@ def gan_loss(mode: str, logits: Tensor) -> dict:
 def training_losses(
     system, generator_state, discriminator_state, vgg_state, hyper, d_hyper, batch, start, noise
 ) -> dict:
-    config: Config = load_config(f"config/{system.removesuffix('-step')}_256.yaml")
-    images = batch["source_image"], batch["target_image"]
-    size = tuple(images[0].shape[2:])
-    terms_class, layers = IMAGE_TERMS[config.objective.kind]
-    vgg = VGG19Features(layers)
-    vgg.load_torchvision(vgg_state)
+    config: Config = load_config(f"config/{system.removesuffix('-step')}_256.yaml", ["objective.vgg.weights=random"])
+    size = tuple(batch["source_image"].shape[2:])
+    objective = build_objective(config.objective)
+    objective.vgg.load_torchvision(vgg_state)
     network, critic = build(system, generator_state, hyper), build_d(system, discriminator_state, d_hyper, size)
-    roll = Roll(network, build_schedule(config.schedule, size), config.rollout, terms_class.reconstruct)
-    source, target, source_pose, target_pose, *faces = both_directions(batch, config.rollout.bidirectional)
-    window = roll.run((source, target), Pair(source, source_pose, target_pose), tuple(faces), noise, start)
-    phase = GeneratorPhase(roll, critic, terms_class(config.objective, vgg), config.objective)
-    terms = phase.terms(window)
+    schedule = build_schedule(config.schedule, size)
+    both = config.rollout.bidirectional
+    window = roll(
+        network,
+        schedule,
+        samples(batch, both, noise, start),
+        config.rollout,
+        objective.wants_source and network.reconstructs,
+    )
+    terms = GeneratorPhase(network, critic, schedule, objective, config.rollout).terms(window)
     torch.stack(list(terms.values())).sum().backward()
-    discriminator_phase = DiscriminatorPhase(critic, config.objective)
-    d_loss, d_terms, _ = discriminator_phase(window.images_only())
+    d_loss, d_terms, _ = DiscriminatorPhase(critic, config.objective)(window.images_only())
     d_loss.backward()
     result = {"g_grad_norm": grad_norm(network), "d_grad_norm": grad_norm(critic)}
     with torch.no_grad():
@@ -163,7 +160,7 @@ def training_losses(
             "fake_score": scores["fake"],
             "real_step": d["d_real_step_nll"],
             "fake_step": d["d_fake_step_nll"],
-            "r1": discriminator_phase(window.images_only(), r1=True)[1]["r1"],
+            "r1": R1Phase(critic, config.objective)(window.images_only())[1]["r1"],
         }
         return result
     result["generator"] = {
@@ -183,6 +180,14 @@ def training_losses(
         "Fake_step": d["d_fake_step_nll"],
     }
     return result
+
+
+def samples(batch: dict, both: bool, noise: Tensor, start: Tensor) -> Samples:
+    names = ("source_image", "target_image", "source_pose", "target_pose", "source_face", "target_face")
+    roles = [batch[name] for name in names]
+    if both:
+        roles = [torch.cat((roles[index], roles[index ^ 1])) for index in range(len(roles))]
+    return Samples(*roles, noise, start, torch.zeros(len(start)))
 
 
 def skeleton(keypoints: np.ndarray, size, scale_size, crop) -> tuple[np.ndarray, np.ndarray]:

@@ -9,8 +9,8 @@ import torch
 
 from config.load import dump_config, load_config
 from config.schema import Config
-from models.build import build_generator
-from models.pipeline import StepPose
+from models.families import build_generator
+from studio.pipeline import StepPose
 from tests.tiny import overrides
 from trainers.saving import save_checkpoint
 

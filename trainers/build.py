@@ -1,46 +1,70 @@
-"""From a configuration to the phases of a run."""
+"""From a configuration to networks, optimizers and the phases of a training step."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
 
+import torch
 from torch import nn
+from torch.optim import Optimizer
 
-from config.schema import Config, VGGConfig
-from losses.perceptual import VGG19Features, imagenet_vgg19_state
-from models.build import build_schedule
-from trainers import dptn, nted
-from trainers.phases import DiscriminatorPhase, GeneratorPhase, Roll
-
-IMAGE_TERMS: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "dptn": (dptn.DPTNImageTerms, dptn.VGG_LAYERS),
-    "nted": (nted.NTEDImageTerms, nted.VGG_LAYERS),
-}
-RANDOM_VGG_SEED = 0
+from config.schema import Config
+from losses.families import build_objective
+from models.families import build_discriminator, build_generator, build_schedule
+from trainers.optim import build_adam, lazy_adam
+from trainers.phases import DiscriminatorPhase, GeneratorPhase, R1Phase
 
 
-def build_vgg(config: VGGConfig, layers: tuple[str, ...]) -> VGG19Features:
-    """The frozen VGG19 of the losses; raises ValueError where its weights cannot be had."""
-    vgg = VGG19Features(layers, config.channel_divisor)
-    if config.weights == "random":
-        vgg.initialise(RANDOM_VGG_SEED)
-    else:
-        vgg.load_torchvision(imagenet_vgg19_state())
-    return vgg
+@dataclass
+class Phase:
+    """An entry of the training step: at every `interval`-th step the module's loss moves what the optimizer holds.
+
+    module: from the item that the phase before handed on (first: a batch) to (loss, terms, item for the next).
+    """
+
+    name: str
+    module: nn.Module
+    optimizer: Optimizer
+    interval: int = 1
 
 
-def build_phases(
-    config: Config, generator: nn.Module, discriminator: nn.Module
-) -> tuple[GeneratorPhase, DiscriminatorPhase]:
-    """The generator's and the discriminator's phase of a run."""
-    objective = config.objective
-    terms_class, layers = IMAGE_TERMS[objective.kind]
-    image_terms = terms_class(objective, build_vgg(objective.vgg, layers))
+def build_networks(config: Config) -> dict[str, nn.Module]:
+    """The networks that a run trains, by name; their weights are a function of `config.seed`."""
+    num_steps = config.schedule.num_steps
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        networks: dict[str, nn.Module] = {
+            "generator": build_generator(config.generator, config.data.pose_channels, num_steps)
+        }
+        if config.discriminator is not None:
+            size = config.data.image_size
+            networks["discriminator"] = build_discriminator(config.discriminator, size, num_steps)
+    return networks
+
+
+def build_optimizers(config: Config, networks: dict[str, nn.Module]) -> dict[str, Optimizer]:
+    """Adam of each network; a discriminator with R1 steps has StyleGAN2's correction for them."""
+    objective, optim = config.objective, config.optim
+    lazy = lazy_adam(optim.discriminator, objective.r1_interval if objective.r1_gamma else None)
+    settings = {"generator": optim.generator, "discriminator": lazy}
+    return {name: build_adam(network, settings[name]) for name, network in networks.items()}
+
+
+def build_phases(config: Config, networks: dict[str, nn.Module], optimizers: dict[str, Optimizer]) -> list[Phase]:
+    """The generator's phase and, where there is a discriminator, its own and R1."""
+    objective, recompute = build_objective(config.objective), config.trainer.recompute_activations
+    schedule = build_schedule(config.schedule, config.data.image_size)
     if config.trainer.compile:
-        # with the losses: what they do to VGG's features is bound by memory unless it is fused
-        for module in (generator, discriminator, image_terms):
+        # with the losses: what they do to features is bound by memory unless it is fused
+        for module in (*networks.values(), objective):
             module.compile(dynamic=False)  # shapes of a run do not change
-    schedule, recompute = build_schedule(config.schedule, config.data.image_size), config.trainer.recompute_activations
-    roll = Roll(generator, schedule, config.rollout, terms_class.reconstruct, recompute)
-    generator_phase = GeneratorPhase(roll, discriminator, image_terms, objective)
-    return generator_phase, DiscriminatorPhase(discriminator, objective, recompute)
+    generator, discriminator = networks["generator"], networks.get("discriminator")
+    making = GeneratorPhase(generator, discriminator, schedule, objective, config.rollout, recompute)
+    phases = [Phase("generator", making, optimizers["generator"])]
+    if discriminator is not None:
+        judging = DiscriminatorPhase(discriminator, config.objective, recompute)
+        phases.append(Phase("discriminator", judging, optimizers["discriminator"]))
+        if config.objective.r1_gamma:
+            r1 = R1Phase(discriminator, config.objective)
+            phases.append(Phase("r1", r1, optimizers["discriminator"], config.objective.r1_interval))
+    return phases

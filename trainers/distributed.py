@@ -13,9 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from trainers.heartbeat import heartbeat
-
-START_WAIT, LONGEST_WAIT = timedelta(minutes=5), timedelta(hours=1)
+EXIT_LOST = 3
+START_WAIT = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
@@ -66,12 +65,12 @@ class World:
 
 
 @contextmanager
-def connect(timeout_seconds: float = 45) -> Iterator[World]:
+def connect(timeout_seconds: float = 1800) -> Iterator[World]:
     """Join the processes that torchrun or torch.distributed.launch started; alone without them.
 
-    nccl on CUDA devices, gloo on the CPU. `timeout_seconds` is how long a peer may show no sign of life before this
-    process ends; a living one may take as long as `LONGEST_WAIT` over what the others wait for, and `START_WAIT` to
-    start. Raises ValueError for a timeout that is not positive.
+    nccl on CUDA devices, gloo on the CPU. A process that dies is noticed at once, by its closed connections or by
+    torchrun; one that is frozen, or whose machine is gone, after `timeout_seconds` of waiting for it. Processes may
+    take `START_WAIT` to start. Raises ValueError for a timeout that is not positive.
     """
     size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
     if not timeout_seconds > 0:
@@ -80,12 +79,12 @@ def connect(timeout_seconds: float = 45) -> Iterator[World]:
     if size == 1:
         yield World(0, 1, device)
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=LONGEST_WAIT)
+    wait = timedelta(seconds=timeout_seconds)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=wait)
     try:
-        control: Any = dist.new_group(backend="gloo", timeout=LONGEST_WAIT)
+        control: Any = dist.new_group(backend="gloo", timeout=wait)
         dist.monitored_barrier(group=control, timeout=START_WAIT)
-        with heartbeat(rank, size, control, timeout_seconds):
-            yield World(rank, size, device, control)
+        yield World(rank, size, device, control)
     finally:
         dist.destroy_process_group()
 

@@ -5,28 +5,27 @@ from __future__ import annotations
 import copy
 import logging
 import warnings
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim import Optimizer
 
 from config.load import dump_config
 from config.schema import Config
-from models.build import build_networks
+from losses.objective import Terms
 from models.layers import advance_spectral_norm
-from trainers.build import build_phases
+from trainers.build import Phase, build_networks, build_optimizers, build_phases
+from trainers.checkpoints import FORMAT
 from trainers.distributed import World
-from trainers.ema import ema_decay, update_ema
+from trainers.ema import ema_decay, settle_old_average, update_ema
 from trainers.guard import Guard
-from trainers.optim import build_adam, lazy_adam, learning_rate, set_learning_rate
-from trainers.phases import Batch, Terms
-from trainers.precision import autocast, choose_algorithms, fastest_layout, resolve_precision
+from trainers.optim import learning_rate, load_optimizer, set_learning_rate
+from trainers.precision import autocast, choose_algorithms, fastest_layout, prepare, resolve_precision
+from trainers.window import Batch
 
 LOG = logging.getLogger(__name__)
-IMPORTS_MAY_LACK = ("discriminator", "generator_optimizer", "discriminator_optimizer")
 
 
 class Engine:
@@ -39,15 +38,16 @@ class Engine:
     def __init__(self, config: Config, world: World) -> None:
         self.config, self.world = config, world
         self.dtype = resolve_precision(config.trainer.precision, world.device)
-        self._choose_algorithms()
-        self.layout = self._layout()
+        choose_algorithms(world.device, self.dtype, config.trainer.deterministic)
         self.step = 0
-        self.r1 = torch.zeros((), device=world.device)
         self.guard = Guard(world.device)
-        self._build_networks()
-        self._build_optimizers()
-        phases = build_phases(config, self.generator, self.discriminator)
-        self.generator_phase, self.discriminator_phase = (self._distribute(self._placed(phase)) for phase in phases)
+        self.lazy_terms: Terms = {}  # the last terms of phases that do not run at every step
+        self.networks = {name: prepare(network, world.device) for name, network in build_networks(config).items()}
+        self.generator_ema = copy.deepcopy(self.networks["generator"]).eval().requires_grad_(False)
+        self.optimizers = build_optimizers(config, self.networks)
+        self.phases = build_phases(config, self.networks, self.optimizers)
+        for phase in self.phases:
+            phase.module = self._distribute(prepare(phase.module, world.device))
 
     @property
     def nimg(self) -> int:
@@ -60,85 +60,96 @@ class Engine:
         return self.config.trainer.batch_size * (2 if self.config.rollout.bidirectional else 1)
 
     def train_step(self, batches: list[Batch], epoch: float) -> Terms:
-        """One optimizer step of each network.
+        """One optimizer step of each phase that is due.
 
         Args:
             batches: the micro-batches of one global batch, as `data.loader.to_device` gives them.
             epoch: passes over the data so far, for the learning rates.
 
-        Returns every loss term, this process's mean over the micro-batches (R1's is that of its last step), and
-        `skipped`, how many optimizer steps of the run were left out because a gradient was not finite.
+        Returns every loss term, this process's mean over the micro-batches (of a phase that is not due, all processes'
+        mean of its last step), and `skipped`, how many optimizer steps of the run were left out because a gradient was
+        not finite.
         """
-        objective = self.config.objective
-        self._set_learning_rates(epoch)
-        batches = [self._laid_out(batch) for batch in batches]
-        terms, windows = self._optimize(self.generator_phase, self.generator_optimizer, batches)
-        terms |= self._optimize(self.discriminator_phase, self.discriminator_optimizer, windows)[0]
-        if objective.r1_gamma:
-            if self.step % objective.r1_interval == 0:
-                r1_terms, _ = self._optimize(self.discriminator_phase, self.discriminator_optimizer, windows, r1=True)
-                penalty = self.world.mean_on_device(r1_terms["r1"])
-                self.r1 = torch.where(penalty.isfinite(), penalty, self.r1)
-            terms["r1"] = self.r1
-        terms["skipped"] = self.guard.skipped
-        self._update_ema(ema_decay(self.images_per_step, self.config.trainer.ema_half_life))
+        items: list[Any] = [self._laid_out(batch) for batch in batches]
+        terms: Terms = {}
+        for phase in self.phases:
+            if self.step % phase.interval == 0:
+                self._set_learning_rate(phase, epoch)
+                new, items = self._optimize(phase, items)
+                terms |= self._remembered(new) if phase.interval > 1 else new
+        decay = ema_decay(self.images_per_step, self.config.trainer.ema_half_life)
+        update_ema(self.generator_ema, self.networks["generator"], decay)
         self.step += 1
-        return terms
+        return terms | self.lazy_terms | {"skipped": self.guard.skipped}
 
     def state(self) -> dict[str, Any]:
         """Everything that a run is: counters, config, networks, EMA and optimizers."""
-        modules = {name: module.state_dict() for name, module in self._stateful().items()}
-        counters = {"step": self.step, "nimg": self.nimg, "r1": self.r1, "skipped": self.guard.skipped}
-        return {"config": dump_config(self.config), **counters, **modules}
+        counters = {"step": self.step, "nimg": self.nimg, "skipped": self.guard.skipped, "lazy_terms": self.lazy_terms}
+        parts = {name: part.state_dict() for name, part in self._stateful().items()}
+        return {"config": dump_config(self.config), **counters, **parts}
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Continue from what `state` gave; what an imported checkpoint may lack starts afresh, with a warning."""
-        for name, module in self._stateful().items():
-            if name in IMPORTS_MAY_LACK and name not in state:
+        for name, part in self._stateful().items():
+            if name not in state and name not in ("generator", "generator_ema"):
                 LOG.warning("the checkpoint holds no %s; it starts afresh", name)
-                continue
-            # an imported optimizer is moments alone: its settings are the config's
-            settings = module.state_dict() if isinstance(module, Optimizer) else {}
-            module.load_state_dict({**settings, **state[name]})
-        self.step, self.r1, self.guard.skipped = state["step"], state["r1"], state["skipped"]
+            elif isinstance(part, nn.Module):
+                part.load_state_dict(state[name])
+            else:
+                load_optimizer(part, state[name])
+        settle_old_average(self.generator_ema, state.get("format", FORMAT))
+        self.step, self.guard.skipped = state["step"], state["skipped"]
+        self.lazy_terms = state.get("lazy_terms", {"r1": state["r1"]} if "r1" in state else {})
 
-    def autocast(self) -> Any:
+    def autocast(self) -> AbstractContextManager:
         """The number format of the run, as a context."""
         return autocast(self.world.device, self.dtype)
 
     def _stateful(self) -> dict[str, Any]:
-        return {
-            "generator": self.generator,
-            "discriminator": self.discriminator,
-            "generator_ema": self.generator_ema,
-            "generator_optimizer": self.generator_optimizer,
-            "discriminator_optimizer": self.discriminator_optimizer,
-        }
+        optimizers = {f"{name}_optimizer": optimizer for name, optimizer in self.optimizers.items()}
+        return {**self.networks, "generator_ema": self.generator_ema, **optimizers}
 
-    def _layout(self) -> torch.memory_format:
-        return fastest_layout(self.world.device)
+    def _optimize(self, phase: Phase, items: list[Any]) -> tuple[Terms, list[Any]]:
+        """Gradients accumulated over micro-batches, reduced once, and one optimizer step.
 
-    def _choose_algorithms(self) -> None:
-        choose_algorithms(self.world.device, self.dtype, self.config.trainer.deterministic)
+        Returns the mean of each term, and what the phase hands on for each micro-batch.
+        """
+        phase.optimizer.zero_grad(set_to_none=True)
+        totals: Terms = {}
+        handed_on = []
+        for index, item in enumerate(items):
+            is_last = index == len(items) - 1
+            with nullcontext() if is_last or self.world.size == 1 else phase.module.no_sync():  # type: ignore[operator]
+                with self.autocast():
+                    loss, terms, next_item = phase.module(item)
+                (loss / len(items)).backward()
+            handed_on.append(next_item)
+            totals = {name: totals.get(name, 0) + term / len(items) for name, term in terms.items()}
+        self.guard.step(phase.optimizer, totals)
+        advance_spectral_norm(phase.module)
+        return totals, handed_on
 
-    def _build_networks(self) -> None:
-        self.generator, self.discriminator = (self._placed(network) for network in build_networks(self.config))
-        self.generator_ema = copy.deepcopy(self.generator).eval().requires_grad_(False)
+    def _remembered(self, terms: Terms) -> Terms:
+        """The terms of a phase that is seldom due, averaged over the processes and kept; not what is not finite."""
+        for name, term in terms.items():
+            mean = self.world.mean_on_device(term)
+            self.lazy_terms[name] = torch.where(
+                mean.isfinite(), mean, self.lazy_terms.get(name, torch.zeros_like(mean))
+            )
+        return self.lazy_terms
 
-    def _placed(self, module: nn.Module) -> nn.Module:
-        return module.to(self.world.device).to(memory_format=self.layout)
+    def _set_learning_rate(self, phase: Phase, epoch: float) -> None:
+        base, epochs, decay = phase.optimizer.defaults["lr"], self.config.trainer.epochs, self.config.optim.decay_epochs
+        set_learning_rate(phase.optimizer, learning_rate(base, epoch, epochs, decay))
 
-    def _build_optimizers(self) -> None:
-        objective, optim = self.config.objective, self.config.optim
-        lazy = lazy_adam(optim.discriminator, objective.r1_interval if objective.r1_gamma else None)
-        self.base_lr = (optim.generator.lr, lazy.lr)
-        self.generator_optimizer = build_adam(self.generator, optim.generator)
-        self.discriminator_optimizer = build_adam(self.discriminator, lazy)
+    def _laid_out(self, batch: Batch) -> Batch:
+        layout = fastest_layout(self.world.device)
+        return {name: x.contiguous(memory_format=layout) if x.dim() == 4 else x for name, x in batch.items()}
 
-    def _distribute(self, phase: nn.Module) -> nn.Module:
+    def _distribute(self, module: nn.Module) -> nn.Module:
         """Buffers (spectral norm's vectors) follow from the weights, so they need no broadcast."""
         if self.world.size == 1:
-            return phase
+            return module
         devices = [self.world.device.index] if self.world.device.type == "cuda" else None
         # R1's double backward gives a weight of one row other strides, and its few numbers are copied
         one_row = r"(?s)Grad strides do not match bucket view strides.*grad\.sizes\(\) = \[1, "
@@ -146,37 +157,4 @@ class Engine:
         with warnings.catch_warnings():
             # torch 2.11 does not know the option's new name
             warnings.filterwarnings("ignore", "`broadcast_buffers` is deprecated", FutureWarning)
-            return DistributedDataParallel(phase, device_ids=devices, broadcast_buffers=False)
-
-    def _optimize(
-        self, phase: nn.Module, optimizer: Optimizer, inputs: list[Any], **options: bool
-    ) -> tuple[Terms, list[Any]]:
-        """Gradients accumulated over micro-batches, reduced once, and one optimizer step.
-
-        Returns the mean of each term and what else the phase gave for each micro-batch.
-        """
-        optimizer.zero_grad(set_to_none=True)
-        totals: dict[str, Tensor] = {}
-        extras = []
-        for index, item in enumerate(inputs):
-            is_last = index == len(inputs) - 1
-            with nullcontext() if is_last or self.world.size == 1 else phase.no_sync():  # type: ignore[operator]
-                with self.autocast():
-                    loss, terms, extra = phase(item, **options)
-                (loss / len(inputs)).backward()
-            extras.append(extra)
-            totals = {name: totals.get(name, 0) + term / len(inputs) for name, term in terms.items()}
-        self.guard.step(optimizer, totals)
-        advance_spectral_norm(phase)
-        return totals, extras
-
-    def _laid_out(self, batch: Batch) -> Batch:
-        return {name: x.contiguous(memory_format=self.layout) if x.dim() == 4 else x for name, x in batch.items()}
-
-    def _update_ema(self, decay: float) -> None:
-        update_ema(self.generator_ema, self.generator, decay)
-
-    def _set_learning_rates(self, epoch: float) -> None:
-        epochs, decay = self.config.trainer.epochs, self.config.optim.decay_epochs
-        for optimizer, base in zip((self.generator_optimizer, self.discriminator_optimizer), self.base_lr, strict=True):
-            set_learning_rate(optimizer, learning_rate(base, epoch, epochs, decay))
+            return DistributedDataParallel(module, device_ids=devices, broadcast_buffers=False)

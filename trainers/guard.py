@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from trainers.phases import Terms
+from losses.objective import Terms
 
 MOST_IN_A_ROW = 20
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import torch
 from torch import nn
 from torch.optim import Adam, Optimizer
 
@@ -30,6 +33,18 @@ def build_adam(network: nn.Module, config: AdamConfig) -> Optimizer:
     """Adam over a network's parameters, fused where the device has it."""
     parameters = list(network.parameters())
     return Adam(parameters, lr=config.lr, betas=config.betas, fused=parameters[0].device.type in ("cuda", "cpu"))
+
+
+def load_optimizer(optimizer: Optimizer, state: dict[str, Any]) -> None:
+    """Take a saved state; an imported one may be moments alone, and its settings are then the config's.
+
+    Fused Adam walks raw memory, so every moment must lie as its parameter does here, not as it did where it was saved.
+    """
+    optimizer.load_state_dict({**optimizer.state_dict(), **state})
+    for parameter, moments in optimizer.state.items():
+        for name, value in moments.items():
+            if value.shape == parameter.shape:
+                moments[name] = torch.empty_like(parameter).copy_(value)
 
 
 def set_learning_rate(optimizer: Optimizer, value: float) -> None:

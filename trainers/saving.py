@@ -1,6 +1,6 @@
 """Writing checkpoints: counters, networks, EMA and optimizers; tensors and plain values only.
 
-Reading one needs no trainer and lives in `models.checkpoints`.
+Reading one needs no trainer and lives in `trainers.checkpoints`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 import torch
 
 from config.schema import Config
-from models import checkpoints
-from models.checkpoints import FORMAT, DamagedCheckpoint, checkpoint_path, list_checkpoints, load_checkpoint
+from trainers import checkpoints
+from trainers.checkpoints import FORMAT, DamagedCheckpoint, checkpoint_path, list_checkpoints, load_checkpoint
 
 LOG = logging.getLogger(__name__)
 

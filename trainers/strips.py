@@ -11,9 +11,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from models.inputs import to_uint8
-
-__all__ = ["pose_picture", "save_animation", "stack", "step_strip", "strip", "to_uint8"]
+from images.pixels import to_uint8
 
 GAP = 4  # white pixels between pictures
 

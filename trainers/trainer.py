@@ -16,14 +16,14 @@ from config.schema import Config
 from data.dataset import PairDataset
 from data.loader import Batch, to_device, train_loader
 from data.sampler import Share, StepSampler
-from models.checkpoints import checkpoint_path, load_checkpoint
+from losses.objective import Terms
 from trainers import saving
+from trainers.checkpoints import checkpoint_path, load_checkpoint
 from trainers.distributed import World
 from trainers.engine import Engine
 from trainers.environment import record_environment
 from trainers.guard import MOST_IN_A_ROW
 from trainers.log import RunLog
-from trainers.phases import Terms
 from trainers.signals import StopRequest, stop_request
 from trainers.validation import Validation
 
@@ -84,13 +84,20 @@ class Trainer:
         ending = Ending.GOING_ON if self.engine.step < self.total_steps else Ending.FINISHED
         with self._open_log() as log, self._progress() as progress, stop_request() as request:
             for batches in self._batches():
-                terms = self.engine.train_step(batches, epoch=self.engine.nimg / len(self.dataset))
+                terms = self.engine.train_step(batches, self._epoch())
                 progress.update()
                 ending = self._ending(deadline, request)
                 self._after_step(log, progress, terms, ending)
                 if ending is not Ending.GOING_ON:
                     break
         return ending
+
+    def _epoch(self) -> float:
+        """Passes over the data so far; a run whose length is `max_steps` goes through its `epochs` in them."""
+        settings = self.config.trainer
+        if settings.max_steps:
+            return settings.epochs * self.engine.step / settings.max_steps
+        return self.engine.nimg / len(self.dataset)
 
     def save(self) -> None:
         """Write a checkpoint (the main process); every process returns when it is there."""

@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from config.schema import Config
 from data.dataset import PairDataset
 from data.loader import Batch, test_loader, to_device
+from images.pixels import to_uint8
 from metrics.paired import SsimWindow, fit_window, l1, psnr, ssim
-from models.build import build_schedule
+from models.families import build_schedule
 from models.rollout import Pair, generate
 from trainers.distributed import World
 from trainers.engine import Engine
-from trainers.strips import pose_picture, stack, strip, to_uint8
+from trainers.strips import pose_picture, stack, strip
 
 NUM_STRIPS = 4
 SSIM_WINDOW = SsimWindow(size=51)  # the default protocol's, see docs/evaluation.md
@@ -28,6 +29,7 @@ class Validation:
         self.dataset = PairDataset(config.data.root, "test", config.data.image_size, config.data.pose, seed=config.seed)
         self.schedule = build_schedule(config.schedule, config.data.image_size).to(world.device)
         self.degrade_source, self.batch_size = config.rollout.degrade_source, config.trainer.max_batch_per_process
+        self.scores_labels = self.schedule.num_steps > 1 and config.discriminator is not None
         self.num_pairs = min(config.trainer.eval_pairs, len(self.dataset))
 
     def picture(self, engine: Engine) -> np.ndarray:
@@ -64,7 +66,7 @@ class Validation:
         """What is scored: the same on every process, also on one without a pair."""
         metrics = ("ssim", "psnr", "l1")
         by_step = [f"{metric}_step_{step:02d}" for metric in metrics for step in range(self.schedule.num_steps)]
-        labels = ["step_accuracy_real", "step_accuracy_fake"] if self.schedule.num_steps > 1 else []
+        labels = ["step_accuracy_real", "step_accuracy_fake"] if self.scores_labels else []
         return [*metrics, *by_step, *labels]
 
     def _draw(self, engine: Engine, batch: Batch) -> list[Tensor]:
@@ -78,9 +80,9 @@ class Validation:
         sums: dict[str, float] = {}
         for step, images in enumerate(self._draw(engine, batch)):
             target = self.schedule.degrade(batch["target_image"], step + 1)
-            if self.schedule.num_steps > 1:
+            if self.scores_labels:
                 for kind, shown in (("real", target), ("fake", images)):
-                    share = right_steps(engine.discriminator, shown, step) / self.schedule.num_steps
+                    share = right_steps(engine.networks["discriminator"], shown, step) / self.schedule.num_steps
                     sums[f"step_accuracy_{kind}"] = sums.get(f"step_accuracy_{kind}", 0) + share
             scores = [paired_scores(*pair) for pair in zip(to_uint8(images), to_uint8(target), strict=True)]
             for metric in scores[0]:

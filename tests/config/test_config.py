@@ -11,7 +11,7 @@ import yaml
 from config.load import build_config, dump_config, load_config
 from config.schema import POSE_CHANNELS
 from data.pose import POSE_FORMS
-from models.build import build_networks
+from trainers.build import build_networks
 
 SHIPPED = sorted(path for path in Path("config").glob("*.yaml") if path.name != "base.yaml")
 # published sizes: generator, and the discriminator where it is known
@@ -28,8 +28,8 @@ PARAMETERS = {
 def test_every_shipped_file_is_parsed_and_built_at_full_size(path):
     config = load_config(path)
     with torch.device("meta"):
-        generator, discriminator = build_networks(config)
-    counts = [sum(p.numel() for p in network.parameters()) for network in (generator, discriminator)]
+        networks = build_networks(config)
+    counts = [sum(p.numel() for p in network.parameters()) for network in networks.values()]
     expected = PARAMETERS.get(path.stem, (None, None))
     assert all(want in (None, count) for want, count in zip(expected, counts, strict=True)), counts
 
@@ -70,7 +70,7 @@ def test_a_changed_kind_drops_the_options_of_the_old_one():
         ("trainer.batchsize=3", "unknown key trainer.batchsize (value 3); did you mean batch_size?"),
         ("trainer.batch_size=0", "trainer.batch_size (value 0): Input should be greater than or equal to 1"),
         ("generator.kind=nte", "did you mean nted?"),
-        ("generator={kind: dptn}", "set objective.kind=dptn"),
+        ("generator={kind: dptn}", "set objective.attention=0"),
         ("data.image_size=[256,100]", "must be multiples of 16"),
         ("rollout.window=30", "more than schedule.num_steps (20)"),
         ("trainer.batch_size", "is not of the form a.b=value"),

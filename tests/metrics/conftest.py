@@ -14,7 +14,7 @@ from config.cli import run
 from config.load import load_config
 from data.pairs import output_name
 from metrics import networks
-from models.build import build_schedule
+from models.families import build_schedule
 
 SIZE = (64, 48)
 OVERRIDES = [

@@ -10,7 +10,6 @@ import pytest
 import torch
 from torch import distributed, nn
 
-from config.schema import QuantizeSchedule, ResizeSchedule
 from metrics import reals as reals_module
 from metrics.distribution import frechet_distance, kernel_distance
 from metrics.evaluate import Pair, Track, score_tracks, summarise
@@ -18,7 +17,8 @@ from metrics.images import array_image
 from metrics.protocols import PROTOCOLS
 from metrics.reals import real_statistics, set_hash
 from metrics.scorer import Scorer, degrade_fingerprint, degrade_pixels, to_tensor
-from models.build import build_schedule
+from models.families import build_schedule
+from models.schedules import QuantizeConfig, ResizeConfig
 
 SIZE = (64, 48)
 CPU = torch.device("cpu")
@@ -74,7 +74,7 @@ def test_scores_are_those_of_single_images_and_of_the_whole_sets(truths, fakes, 
     assert means["lpips"] is None
 
 
-@pytest.mark.parametrize("section", [QuantizeSchedule(), ResizeSchedule(num_steps=4)])
+@pytest.mark.parametrize("section", [QuantizeConfig(), ResizeConfig(num_steps=4)])
 def test_each_step_is_scored_against_ground_truth_and_reals_of_its_level(truths, scorer, tmp_path, section):
     schedule = build_schedule(section, SIZE)
     degrades = [partial(schedule.degrade, level=level) for level in (1, section.num_steps - 1)]
@@ -93,7 +93,7 @@ def test_each_step_is_scored_against_ground_truth_and_reals_of_its_level(truths,
 def test_statistics_are_cached_by_content_level_and_protocol_and_never_stale(truths, fakes, scorer, tmp_path):
     cache, counted = tmp_path / "cache", []
     scorer.features.register_forward_hook(lambda *_: counted.append(1))
-    schedule = build_schedule(QuantizeSchedule(), SIZE)
+    schedule = build_schedule(QuantizeConfig(), SIZE)
 
     def statistics(images, degrade=None, **choices):
         before = len(counted)
@@ -125,7 +125,7 @@ def test_dropping_the_last_batch_leaves_its_images_out_of_fid_alone(truths, fake
 
 
 def test_a_level_is_known_by_what_it_does():
-    schedules = {steps: build_schedule(ResizeSchedule(num_steps=steps), SIZE) for steps in (4, 8)}
+    schedules = {steps: build_schedule(ResizeConfig(num_steps=steps), SIZE) for steps in (4, 8)}
     prints = {
         (steps, level): degrade_fingerprint(partial(schedules[steps].degrade, level=level), SIZE)
         for steps, level in ((4, 1), (4, 2), (8, 2))

@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from models.appearance import token_grid
-from models.pipeline import StepPose
 from models.rollout import Pair
+from studio.pipeline import StepPose
 from tests.runs import NUM_STEPS, tiny_model
 from tests.tiny import SIZE
 

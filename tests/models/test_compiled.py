@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from config.load import load_config
-from models.build import build_generator
-from models.pipeline import StepPose
+from models.families import build_generator
 from models.rollout import Pair
+from studio.pipeline import StepPose
 
 
 @pytest.mark.slow

@@ -9,9 +9,9 @@ import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm as torch_spectral_norm
 
-from config.schema import DPTNGenerator, NTEDGenerator, ResidualDiscriminator, StyleGAN2Discriminator
-from models.build import build_discriminator, build_generator
-from models.discriminators import append_minibatch_std
+from models.discriminators import ResidualConfig, StyleGAN2Config, append_minibatch_std
+from models.dptn import DPTNConfig
+from models.families import build_discriminator, build_generator
 from models.layers import (
     BiasActivation,
     Blur,
@@ -21,9 +21,10 @@ from models.layers import (
     maybe_spectral_norm,
     nted_step_image,
 )
+from models.nted import NTEDConfig
 
-TINY_NTED = NTEDGenerator(channels=(8, 8, 6), num_textures=(3, 4, 0), kernel_sizes=(1, 3, 3))
-TINY_DPTN = DPTNGenerator(ngf=4, img_f=8, num_levels=2, num_blocks=1, num_CABs=1, num_TTBs=1)
+TINY_NTED = NTEDConfig(channels=(8, 8, 6), num_textures=(3, 4, 0), kernel_sizes=(1, 3, 3))
+TINY_DPTN = DPTNConfig(ngf=4, img_f=8, num_levels=2, num_blocks=1, num_CABs=1, num_TTBs=1)
 
 
 @pytest.mark.parametrize(("config", "pose"), [(TINY_NTED, 20), (TINY_DPTN, 41)])
@@ -60,7 +61,7 @@ def test_activations_stay_bf16_under_autocast(config, pose):
 
 
 @pytest.mark.parametrize(
-    "config", [ResidualDiscriminator(ndf=4, img_f=8, num_levels=3), StyleGAN2Discriminator(channels=(8, 8, 6, 6))]
+    "config", [ResidualConfig(ndf=4, img_f=8, num_levels=3), StyleGAN2Config(channels=(8, 8, 6, 6))]
 )
 def test_discriminators_classify_steps_only_where_there_are_several(config):
     images = torch.randn(4, 3, 64, 48)
@@ -133,7 +134,7 @@ def test_init_gain_scales_dptns_convolutions():
     scales = []
     for gain in (0.02, 1.0):
         torch.manual_seed(0)
-        config = DPTNGenerator(kind="dptn", ngf=8, img_f=16, num_levels=2, spectral_norm=False, init_gain=gain)
+        config = DPTNConfig(kind="dptn", ngf=8, img_f=16, num_levels=2, spectral_norm=False, init_gain=gain)
         weight = build_generator(config, 41, 2).state_dict()["content_encoder.block0.model.0.weight"]
         fan_in, fan_out = weight[0].numel(), weight[:, 0].numel()
         scales.append(float(weight.std()) / (2 / (fan_in + fan_out)) ** 0.5)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 import torch
 
-from models.build import build_networks
 from models.originals import (
     PARTS,
     SYSTEMS,
@@ -17,12 +16,13 @@ from models.originals import (
 )
 from models.originals_files import examine, pack
 from tests.published import published_state, small_config
+from trainers.build import build_networks
 
 BOTH = [(system, part) for system in SYSTEMS for part in PARTS]
 
 
 def network(system: str, part: str, seed: int = 0) -> torch.nn.Module:
-    return dict(zip(PARTS, build_networks(small_config(system, f"seed={seed}")), strict=True))[part]
+    return build_networks(small_config(system, f"seed={seed}"))[part]
 
 
 def equal(left: dict, right: dict) -> bool:

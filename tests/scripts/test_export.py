@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from models.pipeline import StepPose
 from scripts import export
+from studio.pipeline import StepPose
 from tests.runs import NUM_STEPS, save_run, tiny_config
 from tests.tiny import SIZE
 

@@ -12,13 +12,13 @@ import torch
 
 from config.load import dump_config
 from config.schema import Config
-from models.build import build_networks
-from models.checkpoints import load_checkpoint
-from models.originals import PARTS, SYSTEMS, State, to_published
+from models.originals import SYSTEMS, State, to_published
 from models.originals_files import pack
-from models.pipeline import StepPose
 from scripts import export_original, import_checkpoint
+from studio.pipeline import StepPose
 from tests.runs import tiny_config
+from trainers.build import build_networks
+from trainers.checkpoints import load_checkpoint
 from trainers.distributed import World
 from trainers.trainer import Trainer
 
@@ -37,7 +37,7 @@ def config_of(system: str, root: Path = Path(), *more: str) -> Config:
 
 def states(config: Config) -> dict[str, State]:
     """Random networks under our names; the EMA differs from the generator."""
-    generator, discriminator = build_networks(config)
+    generator, discriminator = build_networks(config).values()
     ema = {name: value + 1 for name, value in generator.state_dict().items()}
     return {"generator": generator.state_dict(), "generator_ema": ema, "discriminator": discriminator.state_dict()}
 
@@ -112,8 +112,10 @@ def test_training_goes_on_from_a_generator_alone(system, dataset, tmp_path, impo
     content = to_published(system, "generator", states(config)["generator_ema"])
     assert importing(system, config, save(tmp_path, {"g.pth": content})) == 0
     trainer = Trainer(config, tmp_path / "result" / "run", World(0, 1, torch.device("cpu")))
-    assert equal(trainer.engine.generator.state_dict(), states(config)["generator_ema"])
-    assert equal(trainer.engine.discriminator.state_dict(), build_networks(config)[1].state_dict())
+    assert equal(trainer.engine.networks["generator"].state_dict(), states(config)["generator_ema"])
+    assert equal(
+        trainer.engine.networks["discriminator"].state_dict(), build_networks(config)["discriminator"].state_dict()
+    )
     assert "discriminator" not in imported(tmp_path)
     trainer.train()
     assert trainer.engine.step == config.trainer.max_steps
@@ -141,14 +143,14 @@ def adam_of(names: list[str], state: State, value: float) -> dict[str, Any]:
 
 def test_optimizers_of_the_file_are_taken_with_our_settings(dataset, tmp_path, importing):
     config = config_of("dptn-step", dataset)
-    networks = dict(zip(PARTS, build_networks(config), strict=True))
+    networks = build_networks(config)
     files = pack("dptn-step", states(config))["dptn-step.pth"]
     for short, part, value in (("G", "generator", 2.0), ("D", "discriminator", 3.0)):
         parameters = dict(networks[part].named_parameters())
         files[f"opt{short}"] = adam_of(list(parameters), parameters, value)  # type: ignore[arg-type]
     assert importing("dptn-step", config, save(tmp_path, {"all.pth": files}), "--step", 1) == 0
     trainer = Trainer(config, tmp_path / "result" / "run", World(0, 1, torch.device("cpu")))
-    optimizer = trainer.engine.generator_optimizer
+    optimizer = trainer.engine.optimizers["generator"]
     assert all(float(state["exp_avg"].mean()) == 2 for state in optimizer.state.values())
     assert len(optimizer.state) == len(list(networks["generator"].parameters()))
     assert optimizer.param_groups[0]["betas"] == config.optim.generator.betas

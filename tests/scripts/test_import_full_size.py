@@ -13,9 +13,9 @@ import torch
 from PIL import Image
 
 from config.load import load_config
-from models.build import build_networks
 from models.originals import State, to_published
 from models.originals_files import pack
+from trainers.build import build_networks
 
 CONFIGS = {"nted": "nted_256_onestep", "nted-step": "nted_256", "dptn": "dptn_256_onestep", "dptn-step": "dptn_256"}
 COMMAND = """
@@ -48,7 +48,7 @@ def adam(network: torch.nn.Module) -> dict[str, Any]:
 def containers(system: str) -> dict[str, dict[str, Any]]:
     """Files of a system as they are found: file name -> content."""
     config = load_config(f"config/{CONFIGS[system]}.yaml")
-    g, d = build_networks(config)
+    g, d = build_networks(config).values()
     optimizers = {"optG": adam(g), "optD": adam(d)} if system == "dptn-step" else {}
     states = {"generator": g.state_dict(), "discriminator": d.state_dict()}
     files = pack(system, states | {"generator_ema": {name: value.clone() for name, value in g.state_dict().items()}})

@@ -50,7 +50,7 @@ def test_a_published_store_trains_and_draws_as_ours_does(system, published, data
     for name, root in (("run", published), ("ours", dataset)):
         trainer = Trainer(tiny_config(system, root), tmp_path / name, world)
         trainer.train()
-        weights.append(trainer.engine.generator.state_dict())
+        weights.append(trainer.engine.networks["generator"].state_dict())
     assert all(torch.equal(value, weights[1][name]) for name, value in weights[0].items())
     images = draw(command, published, tmp_path)
     assert images and images == draw(command, dataset, tmp_path)

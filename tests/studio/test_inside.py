@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from models.pipeline import StepPose
 from models.rollout import Pair
 from studio.inside import look_inside, overlay, reading_sheet, texture_sheet
+from studio.pipeline import StepPose
 from tests.runs import NUM_STEPS, tiny_model
 from tests.tiny import SIZE
 

@@ -49,7 +49,7 @@ def test_activations_computed_again_are_not_kept(system):
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
-            loss, _, _ = engine.generator_phase(batch)
+            loss, _, _ = engine.phases[0].module(batch)
         loss.backward()
         return sum(sizes.values())
 
@@ -104,12 +104,12 @@ def test_what_is_differentiated_twice_is_never_compiled():
     def refuse(*arguments):
         raise AssertionError("the compiled function was called")
 
-    engine.discriminator._compiled_call_impl = refuse
+    making, _, r1 = (phase.module for phase in engine.phases)
+    window = making(synthetic_batch(config, ALONE.device))[2]
+    engine.networks["discriminator"]._compiled_call_impl = refuse
     images = torch.zeros(2, 3, *config.data.image_size)
     with pytest.raises(AssertionError, match="compiled function"):
-        engine.discriminator(images)
-    batch = synthetic_batch(config, ALONE.device)
-    window = engine.generator_phase.roll(batch).images_only()
-    loss, terms, _ = engine.discriminator_phase(window, r1=True)
+        engine.networks["discriminator"](images)
+    loss, terms, _ = r1(window)
     loss.backward()
     assert float(terms["r1"]) > 0

@@ -14,9 +14,9 @@ import pytest
 import torch
 
 import train
-from models.checkpoints import list_checkpoints, load_checkpoint
 from tests.tiny import overrides
 from tests.trainers.test_trainer import same
+from trainers.checkpoints import list_checkpoints, load_checkpoint
 
 PATIENCE_SECONDS = 60
 

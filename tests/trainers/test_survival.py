@@ -16,12 +16,12 @@ import numpy as np
 import pytest
 import torch
 
-from models.checkpoints import find_checkpoint, list_checkpoints, load_checkpoint
 from scripts.compare_runs import read_log
 from tests.runs import TWO_PROCESSES
 from tests.tiny import overrides
 from tests.trainers.test_trainer import ALONE, same, tiny
 from trainers import saving
+from trainers.checkpoints import find_checkpoint, list_checkpoints, load_checkpoint
 from trainers.guard import MOST_IN_A_ROW, Diverged, Guard
 from trainers.trainer import Ending, Trainer
 
@@ -132,7 +132,7 @@ def test_a_run_goes_on_after_a_bad_step_and_counts_it(dataset, tmp_path):
     assert [line["skipped"] for line in lines] == [0, 2, 2]  # the generator's step and the discriminator's
     assert lines[1]["perceptual"] is None
     assert lines[2]["perceptual"] > 0
-    assert all(torch.isfinite(p).all() for p in engine.generator.parameters())
+    assert all(torch.isfinite(p).all() for p in engine.networks["generator"].parameters())
 
 
 def test_validation_scores_every_step_and_keeps_the_best(dataset, tmp_path):

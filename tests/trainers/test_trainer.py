@@ -57,10 +57,12 @@ def test_any_generator_trains_with_any_schedule_and_discriminator(
     more = ["rollout.window=null", SCHEDULES[schedule], f"schedule.num_steps={steps}", DISCRIMINATORS[discriminator]]
     config = load_config(f"config/{generator}_256.yaml", overrides(generator, dataset, *more, "objective.r1_gamma=1"))
     trainer = Trainer(config, tmp_path / "run", ALONE)
-    before = [p.detach().clone() for p in trainer.engine.generator.parameters()]
+    before = [p.detach().clone() for p in trainer.engine.networks["generator"].parameters()]
     trainer.train()
     assert trainer.engine.step == 2
-    changed = [not torch.equal(a, b) for a, b in zip(before, trainer.engine.generator.parameters(), strict=True)]
+    changed = [
+        not torch.equal(a, b) for a, b in zip(before, trainer.engine.networks["generator"].parameters(), strict=True)
+    ]
     assert sum(changed) > 0.9 * len(changed)
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
     assert [(line["step"], line["nimg"]) for line in lines] == [(1, 2), (2, 4)]

@@ -1,7 +1,7 @@
 """A trained generator, ready to draw: the one way in for commands, the web page and Python programs.
 
 from data.pose import POSE_FORMS
-from models.pipeline import StepPose
+from studio.pipeline import StepPose
 
 model = StepPose.load("result/my_run")
 pose = POSE_FORMS[model.pose_form].draw(joints, model.image_size)  # joints: (18, 2) pixels, NaN where missing
@@ -13,18 +13,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from config.schema import Config
-from models import checkpoints
+from images.noise import Purpose, noise_key, normal_noise
 from models.appearance import Blended, blend_inputs, first_half
-from models.build import build_generator, build_schedule
-from models.inputs import Images, Maps, OneImage, image_batch, is_single, map_batch, same_kind
+from models.families import build_generator, build_schedule
+from models.generator import Generator
 from models.layers import GeneratorOutput
 from models.rollout import Pair, generate, switched
+from studio.inputs import Images, Maps, OneImage, image_batch, is_single, map_batch, same_kind
+from trainers import checkpoints
+from trainers.ema import settle_old_average
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.yaml"
 Steps = Literal["last", "all"]
@@ -44,13 +47,13 @@ class StepPose:
     def __init__(
         self,
         config: Config,
-        generator: nn.Module,
+        generator: Generator,
         trained_steps: int = 0,
         dtype: torch.dtype = torch.float32,
         compile_mode: str | None = None,
     ) -> None:
         self.config, self.trained_steps, self.dtype = config, trained_steps, dtype
-        self.generator = generator.eval().requires_grad_(False)
+        self.generator: Generator = generator.eval().requires_grad_(False)
         self.device = next(generator.parameters()).device
         self.schedule = build_schedule(config.schedule, config.data.image_size).to(self.device)
         self._network = _Compiled(self.generator, compile_mode) if compile_mode else self.generator
@@ -75,18 +78,20 @@ class StepPose:
         Raises:
             ValueError: nothing there, a damaged file, one with code in it, or one of another config.
         """
-        file, state, text, step = _read(Path(path), which)
+        saved = _read(Path(path), which)
         if config is not None:
-            checkpoints.check_config(file, text, config, checkpoints.GENERATOR_KEYS)
-        config = config or checkpoints.saved_config(text)
+            checkpoints.check_config(saved.file, saved.config, config, checkpoints.GENERATOR_KEYS)
+        config = config or checkpoints.saved_config(saved.config)
         # a seed of its own: drawing the weights that are replaced next must not disturb the caller's randomness
         with torch.random.fork_rng(devices=[]):
             generator = build_generator(config.generator, config.data.pose_channels, config.schedule.num_steps)
         try:
-            generator.load_state_dict(state)
+            generator.load_state_dict(saved.weights)
         except RuntimeError as error:
-            raise ValueError(f"{file} does not fit its own config: {' '.join(str(error).split())[:200]}") from None
-        return cls(config, generator.to(device), step, dtype, compile_mode)
+            reason = " ".join(str(error).split())[:200]
+            raise ValueError(f"{saved.file} does not fit its own config: {reason}") from None
+        settle_old_average(generator, saved.format)
+        return cls(config, generator.to(device), saved.step, dtype, compile_mode)
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -105,8 +110,8 @@ class StepPose:
 
     @property
     def needs_source_pose(self) -> bool:
-        """Whether it looks at the source's pose (DPTN does, NTED does not)."""
-        return self.config.generator.kind == "dptn"
+        """Whether it looks at the source's own pose."""
+        return self.generator.needs_source_pose
 
     def generate(
         self,
@@ -116,6 +121,7 @@ class StepPose:
         *,
         source_pose: Maps | None = None,
         seed: int = 0,
+        first: int = 0,
         noise: Tensor | None = None,
     ) -> Any:
         """Draw the person of a source image in a pose.
@@ -126,8 +132,9 @@ class StepPose:
                 either goes with many of the other.
             steps: "last" for the finished image, "all" for the image of every step, from coarse to fine.
             source_pose: maps of the source's own pose; DPTN needs them.
-            seed: the B images take their noise from seed, seed + 1 ...
-            noise: (B, 3, H, W) standard normal, in place of `seed`.
+            seed, first: the B images take the noise of lines first, first + 1 ... of the test pairs, as inference.py
+                draws them with this seed.
+            noise: (B, 3, H, W) standard normal, in place of these.
 
         Returns:
             images of the kind of `source`: one for one source in one pose, else a list of B; with "all" a list of S
@@ -139,7 +146,7 @@ class StepPose:
         if steps not in ("last", "all"):
             raise ValueError(f"steps is {steps!r}; it must be 'last' or 'all'")
         pair = self.pair(source, pose, source_pose)
-        images = list(self.stream(pair, self.noise(len(pair.source_image), seed) if noise is None else noise))
+        images = list(self.stream(pair, self.noise(len(pair.source_image), seed, first) if noise is None else noise))
         single = is_single(source) and not isinstance(pose, Sequence) and pose.ndim == 3
         shown: list[Any] = [same_kind(batch, source) for batch in images]
         shown = [batch[0] for batch in shown] if single else shown
@@ -212,10 +219,10 @@ class StepPose:
             maps[0] = maps[1]  # not looked at
         return Pair(*(part.expand(count, -1, -1, -1) for part in (image, *maps)))
 
-    def noise(self, count: int, seed: int = 0) -> Tensor:
-        """(count, 3, H, W) standard normal; row i depends on seed + i alone."""
-        rows = [torch.randn(3, *self.image_size, generator=_generator(seed + row)) for row in range(count)]
-        return torch.stack(rows).to(self.device)
+    def noise(self, count: int, seed: int = 0, first: int = 0) -> Tensor:
+        """(count, 3, H, W) standard normal; row i is that of line first + i of the test pairs in a run of this seed."""
+        keys = [noise_key(Purpose.DRAWING, seed, first + row) for row in range(count)]
+        return normal_noise(torch.tensor(keys, device=self.device), (3, *self.image_size))
 
     def stream(
         self, pair: Pair | Sequence[Pair], noise: Tensor, generator: nn.Module | None = None
@@ -242,8 +249,17 @@ class StepPose:
         return nullcontext()
 
 
-def _read(path: Path, which: int | None) -> tuple[Path, dict[str, Tensor], str, int]:
-    """The file, the EMA generator's weights, the config as YAML text, the number of optimizer steps."""
+class _Saved(NamedTuple):
+    """A generator as it lies on the disk; `config` is YAML text, `step` counts optimizer steps."""
+
+    file: Path
+    weights: dict[str, Tensor]
+    config: str
+    step: int
+    format: int
+
+
+def _read(path: Path, which: int | None) -> _Saved:
     if (path / WEIGHTS_FILE).is_file():
         return _read_export(path)
     file: Path | None = path
@@ -251,23 +267,24 @@ def _read(path: Path, which: int | None) -> tuple[Path, dict[str, Tensor], str, 
         file = checkpoints.find_checkpoint(path / "checkpoints", which)
     if file is None:
         raise ValueError(f"no checkpoint in {path / 'checkpoints'}; train with train.py --name {path.name} first")
-    state = checkpoints.load_checkpoint(file)
+    state = checkpoints.load_checkpoint(file, mmap=True)  # the generator is a fifth of it
     if missing := {"generator_ema", "config", "step"} - state.keys():
         raise ValueError(f"{file} has no {', '.join(sorted(missing))}; use a checkpoint that train.py wrote")
-    return file, state["generator_ema"], state["config"], state["step"]
+    return _Saved(file, state["generator_ema"], state["config"], state["step"], state["format"])
 
 
-def _read_export(folder: Path) -> tuple[Path, dict[str, Tensor], str, int]:
+def _read_export(folder: Path) -> _Saved:
     from safetensors import SafetensorError, safe_open
 
     file = folder / WEIGHTS_FILE
     try:
-        with safe_open(file, "pt") as weights:
-            state = {name: weights.get_tensor(name) for name in weights.keys()}  # noqa: SIM118  (not a dict)
-            step = int((weights.metadata() or {}).get("step", 0))
-        return file, state, (folder / CONFIG_FILE).read_text(), step
+        with safe_open(file, "pt") as opened:
+            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  (not a dict)
+            metadata = opened.metadata() or {}
     except SafetensorError as error:
         raise ValueError(f"{file} is damaged or cut short ({error}); export it again") from None
+    step, format_ = (int(metadata.get(name, default)) for name, default in (("step", 0), ("format", 1)))
+    return _Saved(file, weights, (folder / CONFIG_FILE).read_text(), step, format_)
 
 
 class _Compiled(nn.Module):
@@ -279,7 +296,3 @@ class _Compiled(nn.Module):
 
     def forward(self, *arguments: Any) -> GeneratorOutput:
         return GeneratorOutput(self.generator(*arguments).target_image.clone())
-
-
-def _generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)

@@ -15,7 +15,9 @@ import yaml
 from config.load import build_config
 from config.schema import Config
 
-FORMAT = 1
+FORMAT = 2
+# before format 2 the EMA generator held the singular vectors of the live one
+READABLE = (1, FORMAT)
 _NAME = re.compile(r"step_(\d{8})\.pt$")
 # what makes a generator the same generator when it is used
 GENERATOR_KEYS = ("data.image_size", "data.pose", "schedule", "rollout.degrade_source", "generator")
@@ -55,15 +57,18 @@ def find_checkpoint(folder: Path, which: int | None = None) -> Path | None:
     return path
 
 
-def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]:
+def load_checkpoint(path: Path, device: torch.device | str = "cpu", mmap: bool = False) -> dict[str, Any]:
     """Read a checkpoint; only tensors and plain values are accepted.
+
+    Args:
+        mmap: read only what is looked at, from the file, which must not be written over meanwhile.
 
     Raises:
         DamagedCheckpoint: it is cut short or not a checkpoint at all.
         ValueError: it is missing, from elsewhere, or holds code in place of tensors.
     """
     try:
-        state = torch.load(path, map_location=device, weights_only=True)
+        state = torch.load(path, map_location=device, weights_only=True, mmap=mmap)
     except FileNotFoundError:
         raise ValueError(f"checkpoint {path} does not exist") from None
     except pickle.UnpicklingError as error:
@@ -83,7 +88,7 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu") -> dict[str,
         raise DamagedCheckpoint(
             f"checkpoint {path} is damaged or cut short ({_first_line(error)}); use an earlier one"
         ) from None
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
+    if not isinstance(state, dict) or state.get("format") not in READABLE:
         raise ValueError(
             f"{path} is not a StepPose checkpoint of format {FORMAT}; see python -m scripts.import_checkpoint"
         )

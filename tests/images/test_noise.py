@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy import stats
 
-from data.noise import noise_key, normal_noise
+from images.noise import noise_key, normal_noise
 
 
 def test_noise_is_standard_normal() -> None:
@@ -34,7 +34,7 @@ def test_noise_depends_on_its_key_alone() -> None:
 def test_splitmix64_gives_its_published_numbers() -> None:
     # Vigna's reference implementation seeded with 1234567: first outputs
     expected = [6457827717110365317, 3203168211198807973, 9817491932198370423]
-    from data.noise import _GOLDEN, _mix, _signed
+    from images.noise import _GOLDEN, _mix, _signed
 
     states = torch.tensor([_signed(1234567 + (i + 1) * _GOLDEN) for i in range(3)])
     assert [int(value) % 2**64 for value in _mix(states)] == expected

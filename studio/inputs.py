@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from images.pixels import to_uint8
+
 OneImage = Image.Image | np.ndarray | Tensor
 Images = OneImage | Sequence[OneImage]
 Maps = np.ndarray | Tensor | Sequence[np.ndarray | Tensor]
@@ -86,12 +88,6 @@ def same_kind(images: Tensor, like: Images) -> list[OneImage]:
 def is_single(images: Images) -> bool:
     """Whether one image was given rather than a batch or a sequence."""
     return isinstance(images, Image.Image) or (isinstance(images, np.ndarray | Tensor) and images.ndim == 3)
-
-
-def to_uint8(images: Tensor) -> np.ndarray:
-    """(..., 3, H, W) in [-1, 1] to (..., H, W, 3) uint8, rounded."""
-    grey = ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round()
-    return grey.to(torch.uint8).movedim(-3, -1).cpu().numpy()
 
 
 def _from_pil(image: Image.Image, size: Size) -> Tensor:

@@ -1,9 +1,13 @@
-"""Gaussian noise as a function of keys, the same on every device and for every batch."""
+"""Random numbers as a function of keys, the same on every device and for every batch: the one source of noise.
+
+A key begins with its purpose, so that no number serves two.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from enum import IntEnum
 
 import torch
 from torch import Tensor
@@ -12,10 +16,18 @@ _GOLDEN, _FIRST, _SECOND = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133
 _MASK = (1 << 64) - 1
 
 
-def noise_key(*counters: int) -> int:
-    """A 64-bit key (signed) for counters such as (seed, epoch, index, direction)."""
+class Purpose(IntEnum):
+    """What random numbers are for: canvases of training, of drawing, and where WGAN's penalty looks between images."""
+
+    TRAINING = 1
+    DRAWING = 2
+    MIX = 3
+
+
+def noise_key(purpose: Purpose, *counters: int) -> int:
+    """A 64-bit key (signed) for a purpose and counters such as (seed, epoch, index, direction)."""
     key = 0
-    for counter in counters:
+    for counter in (purpose, *counters):
         key = _mix_number(key + counter + 1)
     return _signed(key)
 
@@ -43,6 +55,11 @@ def normal_noise(keys: Tensor, shape: Sequence[int]) -> Tensor:
     radius = high.log_().mul_(-2).sqrt_()
     pair = torch.cat([radius * low.cos(), radius * low.sin()], dim=-1)
     return pair[..., :count].reshape(*keys.shape, *shape)
+
+
+def uniform_noise(keys: Tensor, purpose: Purpose) -> Tensor:
+    """A number uniform in [0, 1) for each key, of the keys' shape, unrelated to their normal noise; float32."""
+    return (_mix(keys + _signed(_mix_number(purpose))) >> 40 & 0xFFFFFF).float() * 2.0**-24
 
 
 def _mix(bits: Tensor) -> Tensor:

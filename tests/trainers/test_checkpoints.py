@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from config.load import load_config
-from models.checkpoints import GENERATOR_KEYS, check_config
+from trainers.checkpoints import GENERATOR_KEYS, check_config
 
 FILE = Path("step_00000001.pt")
 

@@ -1,0 +1,89 @@
+"""DPTN's image losses (Zhang et al., CVPR 2022, section 3.4), on the target and the reconstructed source."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor
+
+from config.section import Weight
+from losses.face import face_crop
+from losses.objective import Objective, Terms, Window
+from losses.perceptual import (
+    CONTENT_LAYERS,
+    STYLE_LAYERS,
+    Features,
+    PerceptualConfig,
+    build_vgg,
+    feature_loss,
+    gram_loss,
+)
+
+LAYERS = tuple(sorted({*CONTENT_LAYERS, *STYLE_LAYERS}))
+
+
+class DPTNObjectiveConfig(PerceptualConfig):
+    """L1, content, style, adversarial, step and face losses on the target and the reconstructed source."""
+
+    kind: Literal["dptn"] = "dptn"
+    l1: Weight = Field(2.5, description="weight of L1")
+    content: Weight = Field(0.25, description="weight of the VGG feature loss")
+    style: Weight = Field(250.0, description="weight of the VGG Gram loss")
+    target_share: float = Field(
+        0.5, ge=0, le=1, description="share of the target branch; the source's is the rest, where there is one"
+    )
+
+
+class DPTNObjective(Objective):
+    """L1, content, style and face terms; target and reconstructed source are two halves of one batch through VGG.
+
+    A generator that does not reconstruct the source is trained on the target alone, which then has the whole weight.
+    """
+
+    Config = DPTNObjectiveConfig
+    config: DPTNObjectiveConfig
+    wants_source = True
+
+    def __init__(self, config: DPTNObjectiveConfig) -> None:
+        super().__init__(config)
+        self.vgg = build_vgg(config.vgg, LAYERS)
+
+    def forward(self, window: Window) -> Terms:
+        """Weighted terms by name, those of the reconstructed source ending in `_source`."""
+        config, shares = self.config, {"": 1.0}
+        generated, real, boxes = window.generated, window.target, window.target_face
+        if window.reconstructed is not None:
+            shares = {"": config.target_share, "_source": 1 - config.target_share}
+            generated, real = torch.cat((generated, window.reconstructed)), torch.cat((real, window.source_view))
+            boxes = torch.cat((boxes, window.source_face))
+        features = self._features(generated, real)
+        crops = [self.vgg.normalised(face_crop(images, boxes)) for images in (generated, real)] if config.face else []
+        faces = self._features(*crops) if crops else None
+        terms: Terms = {}
+        for index, (suffix, share) in enumerate(shares.items()):
+            place = (index, len(shares))
+            fake, true = (_part_of_each(found, *place) for found in features)
+            terms[f"l1{suffix}"] = config.l1 * share * F.l1_loss(_part(generated, *place), _part(real, *place))
+            terms[f"content{suffix}"] = config.content * share * feature_loss(fake, true, CONTENT_LAYERS)
+            terms[f"style{suffix}"] = config.style * share * gram_loss(fake, true, STYLE_LAYERS)
+            if faces is not None:
+                fake, true = (_part_of_each(found, *place) for found in faces)
+                terms[f"face{suffix}"] = config.face * feature_loss(fake, true, CONTENT_LAYERS)
+        return terms
+
+    def _features(self, generated: Tensor, real: Tensor) -> tuple[Features, Features]:
+        """VGG features with gradient for generated images and without for real ones."""
+        with torch.no_grad():
+            real_features = self.vgg(real)
+        return self.vgg(generated), real_features
+
+
+def _part(x: Tensor, index: int, count: int) -> Tensor:
+    return x.chunk(count)[index]
+
+
+def _part_of_each(features: Features, index: int, count: int) -> Features:
+    return {name: _part(feature, index, count) for name, feature in features.items()}

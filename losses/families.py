@@ -1,0 +1,14 @@
+"""The table of objectives: a new one is a file of its own and a line here."""
+
+from __future__ import annotations
+
+from losses.dptn import DPTNObjective
+from losses.nted import NTEDObjective
+from losses.objective import Objective, ObjectiveConfig
+
+OBJECTIVES: dict[str, type[Objective]] = {"dptn": DPTNObjective, "nted": NTEDObjective}
+
+
+def build_objective(config: ObjectiveConfig) -> Objective:
+    """The image losses; raises ValueError where the weights of a feature network cannot be had."""
+    return OBJECTIVES[config.kind](config)

@@ -1,0 +1,73 @@
+"""What a generator is: a network with its options and what it can do."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from config.section import Kind
+from models.layers import GeneratorOutput
+
+
+class GeneratorConfig(Kind):
+    """Options of a generator."""
+
+    @property
+    def size_multiple(self) -> int:
+        """What both sides of its images must be multiples of, in pixels."""
+        raise NotImplementedError
+
+    def check_image_size(self, height: int, width: int) -> None:
+        """Raise ValueError unless both sides halve evenly as often as the network halves them."""
+        if height % self.size_multiple or width % self.size_multiple:
+            raise ValueError(
+                f"data.image_size is [{height}, {width}]: both sides must be multiples of {self.size_multiple} "
+                f"for this {self.kind} generator"
+            )
+
+
+class Generator(nn.Module):
+    """A network that draws one step.
+
+    Subclasses are made from (config, pose_channels, num_steps) and say what they can do:
+
+    Config: their options. needs_source_pose: they look at the source's own pose. reconstructs: they can give the source
+    image too. has_textures: they give texture pairs. Where the source's texture enters the image, a
+    `models.layers.TextureSite` stands, so that two sources can be blended.
+    """
+
+    Config: ClassVar[type[GeneratorConfig]]
+    needs_source_pose: ClassVar[bool] = False
+    reconstructs: ClassVar[bool] = False
+    has_textures: ClassVar[bool] = False
+
+    def encode_source(self, source_image: Tensor, source_pose: Tensor, step: Tensor | None) -> Any:
+        """All that depends on the source and the step alone, for `draw`: nested tuples of tensors led by B."""
+        raise NotImplementedError
+
+    def draw(
+        self, encoded: Any, target_pose: Tensor, canvas: Tensor | None = None, step: Tensor | None = None
+    ) -> GeneratorOutput:
+        """The image of a step, from what `encode_source` gave; other arguments as `forward`'s."""
+        raise NotImplementedError
+
+    def forward(
+        self,
+        source_image: Tensor,
+        source_pose: Tensor,
+        target_pose: Tensor,
+        canvas: Tensor | None = None,
+        step: Tensor | None = None,
+        reconstruct: bool = False,
+    ) -> GeneratorOutput:
+        """One step.
+
+        Args:
+            source_image: (B, 3, H, W) in [-1, 1], at the level that the step sees.
+            source_pose, target_pose: (B, P, H, W) in [0, 1].
+            canvas: (B, 3, H, W), what the step starts from; None with S = 1.
+            step: (B,) LongTensor in 0..S-1; None with S = 1.
+            reconstruct: give the source image too, where the generator can (training).
+        """
+        return self.draw(self.encode_source(source_image, source_pose, step), target_pose, canvas, step)

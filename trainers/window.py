@@ -1,0 +1,91 @@
+"""From a batch to a training rollout: which samples, from which step and canvas, and what every step made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from config.schema import RolloutConfig
+from images.noise import Purpose, uniform_noise
+from losses.objective import Window
+from models.layers import GeneratorOutput, TexturePair
+from models.rollout import Pair, rollout, training_canvas
+from models.schedules import Schedule
+
+Batch = dict[str, Tensor]
+_BOTH_ROLES = ("source_image", "target_image", "source_pose", "target_pose", "source_face", "target_face")
+
+
+@dataclass
+class Samples:
+    """What a rollout starts from: N = directions x pairs samples.
+
+    source, target: (N, 3, H, W) in [-1, 1]. source_pose, target_pose: (N, P, H, W). source_face, target_face: (N, 4).
+    noise: (N, 3, H, W) standard normal. first_step: (N,) LongTensor. uniform: (N,) in [0, 1).
+    """
+
+    source: Tensor
+    target: Tensor
+    source_pose: Tensor
+    target_pose: Tensor
+    source_face: Tensor
+    target_face: Tensor
+    noise: Tensor
+    first_step: Tensor
+    uniform: Tensor
+
+
+def samples_of(batch: Batch, bidirectional: bool, num_starts: int) -> Samples:
+    """The samples of a batch as `data.loader.to_device` gives it; the reverse pairs follow where both are trained.
+
+    Args:
+        num_starts: a sample's window starts at one of the steps 0..num_starts - 1.
+    """
+    roles = [batch[name] for name in _BOTH_ROLES]
+    if bidirectional:
+        roles = [torch.cat((roles[index], roles[index ^ 1])) for index in range(len(roles))]
+    uniform = uniform_noise(batch["noise_key"], Purpose.MIX)
+    drawn = [batch["noise"], (batch["start"] * num_starts).long(), uniform]
+    return Samples(*roles, *(x.transpose(0, 1).flatten(0, 1) if bidirectional else x[:, 0] for x in drawn))
+
+
+def roll(
+    generator: Callable[..., GeneratorOutput],
+    schedule: Schedule,
+    samples: Samples,
+    config: RolloutConfig,
+    reconstruct: bool = False,
+) -> Window:
+    """Run the window of every sample; each step starts from the detached image of the one before.
+
+    Args:
+        generator: called as `models.generator.Generator.forward`. reconstruct: ask it for the source image too.
+    """
+    pair = Pair(samples.source, samples.source_pose, samples.target_pose)
+    canvas = training_canvas(schedule, samples.source, samples.target, samples.noise, samples.first_step)
+    window, degrade_source = config.window or schedule.num_steps, config.degrade_source
+    walk = rollout(generator, schedule, pair, canvas, samples.first_step, window, degrade_source, reconstruct)
+    steps, outputs = zip(*walk, strict=True)
+    step, source = torch.cat(steps), samples.source.repeat(window, 1, 1, 1)
+    reconstructed = [output.source_image for output in outputs if output.source_image is not None]
+    return Window(
+        generated=torch.cat([output.target_image for output in outputs]),
+        target=schedule.degrade(samples.target.repeat(window, 1, 1, 1), step + 1),
+        step=step,
+        source=source,
+        source_view=schedule.degrade(source, step + 1) if degrade_source else source,
+        reconstructed=torch.cat(reconstructed) if reconstructed else None,
+        source_face=samples.source_face.repeat(window, 1),
+        target_face=samples.target_face.repeat(window, 1),
+        textures=tuple(_join(pairs) for pairs in zip(*(output.textures for output in outputs), strict=True)),
+        uniform=samples.uniform.repeat(window),
+    )
+
+
+def _join(pairs: tuple[TexturePair, ...]) -> TexturePair:
+    """One texture pair of all steps."""
+    extraction = torch.cat([pair.extraction for pair in pairs])
+    return TexturePair(extraction, torch.cat([pair.distribution for pair in pairs]), pairs[0].size)
