@@ -46,6 +46,14 @@ class DiscriminatorOutput:
     step_log_probs: Tensor | None
 
 
+class TextureSite(nn.Identity):
+    """Marks where a generator takes in the source's texture: (B, C, h, w), or tokens (B, h*w, C) of the image's ratio.
+
+    All else that its steps compute from the target pose and the canvas is free of the source, so two sources are
+    blended by hooks on these places alone.
+    """
+
+
 class EqualConv2d(nn.Module):
     """Convolution with weights N(0, 1), scaled at run time by 1/sqrt(fan_in)."""
 

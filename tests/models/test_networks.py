@@ -37,6 +37,17 @@ def test_generators_draw_an_image_of_the_canvas_size(config, pose, num_steps):
     assert len(output.textures) == (4 if config.kind == "nted" else 0)
 
 
+@pytest.mark.parametrize("num_steps", [1, 5])
+def test_dptn_draws_the_same_with_the_reconstruction_as_from_an_encoded_source(num_steps):
+    """Training runs both tasks as one batch, drawing one after the other."""
+    torch.manual_seed(0)
+    generator = build_generator(TINY_DPTN, 41, num_steps)
+    source, canvas, maps = torch.randn(2, 3, 64, 48), torch.randn(2, 3, 64, 48), torch.rand(2, 2, 41, 64, 48)
+    arguments = source, *maps, canvas, torch.tensor([0, 4])
+    together, drawn = generator(*arguments, reconstruct=True), generator(*arguments)
+    torch.testing.assert_close(drawn.target_image, together.target_image)
+
+
 def test_texture_weights_are_distributions():
     output = build_generator(TINY_NTED, 20, 5)(
         torch.randn(2, 3, 64, 48), None, torch.rand(2, 20, 64, 48), torch.randn(2, 3, 64, 48), torch.tensor([0, 1])
