@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -196,6 +199,7 @@ class SpectralNorm(nn.Module):
     def __init__(self, weight: Tensor, dim: int) -> None:
         super().__init__()
         self.dim = dim
+        self.held: Tensor | None = None  # the result while `weights_once` holds it
         matrix = self._matrix(weight.detach())
         self._u: Tensor
         self._v: Tensor
@@ -204,6 +208,8 @@ class SpectralNorm(nn.Module):
         self.advance(weight, num_iterations=15)
 
     def forward(self, weight: Tensor) -> Tensor:
+        if self.held is not None:
+            return self.held
         # clones: the vectors move in place between a forward and a later backward
         # sums, not products of matrices: autocast would round those, and with them every layer, to 8 bits
         sigma = ((self._matrix(weight) * self._v.clone()).sum(dim=1) * self._u.clone()).sum()
@@ -231,10 +237,32 @@ def maybe_spectral_norm(layer: nn.Conv2d | nn.ConvTranspose2d, enabled: bool) ->
 
 def advance_spectral_norm(network: nn.Module) -> None:
     """One power iteration for every spectral norm of a network."""
+    for norm, weight in _spectral_norms(network):
+        norm.advance(weight)
+
+
+@contextmanager
+def weights_once(network: nn.Module) -> Iterator[None]:
+    """Every spectral norm of a network evaluated once for all of its calls inside; their backward belongs inside too.
+
+    What is recomputed in backward then finds the same weights as its forward did.
+    """
+    norms = list(_spectral_norms(network))
+    try:
+        for norm, weight in norms:
+            norm.held = norm(weight)
+        yield
+    finally:
+        for norm, _ in norms:
+            norm.held = None
+
+
+def _spectral_norms(network: nn.Module) -> Iterator[tuple[SpectralNorm, Tensor]]:
+    """Each with the weight that it divides."""
     for module in network.modules():
         if is_parametrized(module, "weight"):
-            parametrization = module.parametrizations.weight  # type: ignore[union-attr]
-            parametrization[0].advance(parametrization.original)  # type: ignore[index,operator,union-attr]
+            parametrization: Any = module.parametrizations
+            yield parametrization.weight[0], parametrization.weight.original
 
 
 def nted_step_image(step: Tensor, size: tuple[int, int]) -> Tensor:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm as torch_spectral_norm
+from torch.utils.checkpoint import checkpoint
 
 from config.schema import DPTNGenerator, NTEDGenerator, ResidualDiscriminator, StyleGAN2Discriminator
+from losses.adversarial import r1_penalty
 from models.build import build_discriminator, build_generator
 from models.discriminators import append_minibatch_std
 from models.dptn import Attention, InstanceNorm, TokenNorm
@@ -22,6 +25,7 @@ from models.layers import (
     fused_attention_is_slow,
     maybe_spectral_norm,
     nted_step_image,
+    weights_once,
 )
 
 
@@ -152,6 +156,38 @@ def test_spectral_norm_stays_put_between_optimizer_steps():
     layer = maybe_spectral_norm(nn.Conv2d(3, 5, 3), True)
     x = torch.randn(1, 3, 8, 8)
     assert torch.equal(layer(x), layer(x))
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_weights_once_are_one_tensor_with_the_gradients_of_many(recompute):
+    torch.manual_seed(0)
+    layer = maybe_spectral_norm(nn.Conv2d(3, 3, 3, padding=1), True).double()
+    x = torch.randn(1, 3, 8, 8, dtype=torch.float64)
+
+    def gradient_of_three_calls() -> torch.Tensor:
+        y = x.clone().requires_grad_()
+        for _ in range(3):
+            y = checkpoint(layer, y, use_reentrant=False) if recompute else layer(y)
+        (gradient,) = torch.autograd.grad(y.square().sum(), layer.parametrizations.weight.original)
+        return gradient
+
+    expected = gradient_of_three_calls()
+    with weights_once(layer):
+        assert layer.weight is layer.weight
+        torch.testing.assert_close(gradient_of_three_calls(), expected)
+    assert layer.weight is not layer.weight
+
+
+def test_weights_once_have_second_derivatives():
+    layer = maybe_spectral_norm(nn.Conv2d(3, 1, 3), True).double()
+    original, x = layer.parametrizations.weight.original, torch.randn(1, 3, 4, 4, dtype=torch.float64)
+    found = []
+    for context in (nullcontext(), weights_once(layer)):
+        with context:
+            images = x.clone().requires_grad_()
+            penalty = r1_penalty(images, torch.tanh(layer(images)), torch.sigmoid(layer(images)))
+            found += torch.autograd.grad(penalty, original)
+    torch.testing.assert_close(*found)
 
 
 def test_step_images_by_hand():
