@@ -15,7 +15,7 @@ import torch
 from config.cli import run
 from config.load import load_config
 from models.families import build_generator
-from models.memory import OneSource
+from models.one_source import OneSource
 from models.rollout import Pair
 from studio.pipeline import StepPose
 
@@ -54,11 +54,10 @@ def measure(model: StepPose, count: int, repeats: int) -> dict[str, float]:
         "plain loop": lambda: plain_loop(model, pair, noise),
         "StepPose": lambda: list(model.stream(pair, noise)),
     }
-    if model.config.generator.kind == "nted":
-        ways["one source, new"] = lambda: list(model.stream(pair, noise, OneSource(model.generator)))
-        known = OneSource(model.generator)
-        list(model.stream(pair, noise, known))
-        ways["one source, known"] = lambda: list(model.stream(pair, noise, known))
+    ways["one source, new"] = lambda: list(model.stream(pair, noise, OneSource(model.generator)))
+    known = OneSource(model.generator)
+    list(model.stream(pair, noise, known))
+    ways["one source, known"] = lambda: list(model.stream(pair, noise, known))
     return {name: count / min(_seconds(way) for _ in range(repeats)) for name, way in ways.items()}
 
 

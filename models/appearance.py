@@ -1,9 +1,9 @@
 """Appearance control: one person drawn with the texture of two sources, wholly or by region.
 
-A generator asks its source for texture in a few places: NTED in each texture distribution, DPTN in the cross-attention
-of each texture transfer block. `Blended` runs both sources side by side as the halves of a batch and, in each of these
-places, replaces what both halves got by a weighted sum. All else that the halves hold is equal from there on, so with
-weight 0 everywhere the result is the first source's, with 1 the second's.
+A generator takes in its source's texture in a few places, its `TextureSite`s: NTED after each texture distribution,
+DPTN after the cross-attention of each texture transfer block. `Blended` runs both sources side by side as the halves of
+a batch and, in each of these places, replaces what both halves got by a weighted sum. All else that the halves hold is
+equal from there on, so with weight 0 everywhere the result is the first source's, with 1 the second's.
 
 In NTED this is an interpolation of the textures themselves, as what a position gets is linear in them (Ren et al., CVPR
 2022, section 3.3); in DPTN one of the source features that were attended to (Zhang et al., CVPR 2022, section 3.3).
@@ -13,15 +13,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.dptn import PoseTransformerModule, TextureTransferBlock
-from models.layers import GeneratorOutput
-from models.nted import TextureDistribution
+from models.layers import GeneratorOutput, TextureSite
 from models.rollout import Pair, join_pairs
 
 Size = tuple[int, int]
@@ -31,13 +28,19 @@ class Blended(nn.Module):
     """A generator with the forward of its own kind, for batches whose second half is the other source.
 
     Args:
-        generator: NTED or DPTN.
+        generator: any with texture sites.
         weight: (B, 1, H, W) in [0, 1]: the share of the second source at each position of the target.
+
+    Raises:
+        ValueError: the generator has none.
     """
 
     def __init__(self, generator: nn.Module, weight: Tensor) -> None:
         super().__init__()
         self.generator, self.weight = generator, weight
+        self.sites = [module for module in generator.modules() if isinstance(module, TextureSite)]
+        if not self.sites:
+            raise ValueError(f"a {type(generator).__name__} cannot blend two sources; take a generator with textures")
 
     def forward(
         self,
@@ -56,21 +59,15 @@ class Blended(nn.Module):
 
     @contextmanager
     def _hooks(self) -> Iterator[None]:
-        hooks = [handle for module in self.generator.modules() for handle in self._hook(module)]
+        hooks = [site.register_forward_hook(lambda site, inputs, texture: self._mix(texture)) for site in self.sites]
         try:
             yield
         finally:
             for hook in hooks:
                 hook.remove()
 
-    def _hook(self, module: nn.Module) -> Iterator[Any]:
-        if isinstance(module, TextureDistribution):
-            yield module.register_forward_hook(lambda m, inputs, output: (self._blend(output[0]), output[1]))
-        elif isinstance(module, TextureTransferBlock):
-            yield module.cross_attn.register_forward_hook(lambda m, inputs, output: self._blend_tokens(output))
-        elif isinstance(module, PoseTransformerModule):
-            # with S = 1 the transformation branch sees the source too; with S > 1 the halves are equal here
-            yield module.register_forward_pre_hook(lambda m, inputs: (self._blend(inputs[0]), *inputs[1:]))
+    def _mix(self, texture: Tensor) -> Tensor:
+        return self._blend(texture) if texture.ndim == 4 else self._blend_tokens(texture)
 
     def _blend(self, x: Tensor) -> Tensor:
         """(2B, C, h, w) to the same with both halves their weighted sum."""

@@ -70,7 +70,7 @@ class ResidualBlock(nn.Module):
     def __init__(self, c_in: int, c_out: int, first: bool) -> None:
         super().__init__()
         layers: list[nn.Module] = [] if first else [nn.LeakyReLU(0.1)]
-        layers += [_conv(c_in, c_in if not first else c_out, 3, 1, 1), nn.LeakyReLU(0.1)]
+        layers += [_conv(c_in, c_in if not first else c_out, 3, 1, 1), nn.LeakyReLU(0.1, inplace=True)]
         layers += [_conv(c_in if not first else c_out, c_out, 4, 2, 1)]
         self.model = nn.Sequential(*layers)
         self.shortcut = nn.Sequential(nn.AvgPool2d(2), _conv(c_in, c_out, 1))

@@ -6,11 +6,15 @@ import itertools
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from models.generator import Generator, GeneratorConfig
-from models.layers import GeneratorOutput, dptn_step_image, maybe_spectral_norm
+from models.layers import GeneratorOutput, TextureSite, dptn_step_image, fused_attention_is_slow, maybe_spectral_norm
+
+# context and source tokens (B, h*w, C); with S = 1 also the source image and its pose
+Encoded = tuple[Tensor, Tensor, tuple[Tensor, ...]]
 
 
 class DPTNConfig(GeneratorConfig):
@@ -48,7 +52,7 @@ class DPTNConfig(GeneratorConfig):
 
 
 def _norm_act(channels: int) -> list[nn.Module]:
-    return [nn.InstanceNorm2d(channels, affine=True), nn.LeakyReLU(0.1)]
+    return [InstanceNorm(channels, affine=True), nn.LeakyReLU(0.1, inplace=True)]
 
 
 class _Blocks:
@@ -93,7 +97,7 @@ class _Blocks:
         return Block(*layers, shortcut=self.up_conv(c_in, c_out))
 
     def output(self, c_in: int) -> nn.Module:
-        return Block(nn.LeakyReLU(0.1), nn.ReflectionPad2d(1), self.conv(c_in, 3, 3), nn.Tanh())
+        return Block(nn.LeakyReLU(0.1, inplace=True), nn.ReflectionPad2d(1), self.conv(c_in, 3, 3), nn.Tanh())
 
 
 class Block(nn.Module):
@@ -108,6 +112,13 @@ class Block(nn.Module):
         return self.model(x) if self.shortcut is None else self.model(x) + self.shortcut(x)
 
 
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance norm that gives back the memory layout it got: PyTorch's own leaves channels last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return _laid_out_as(x, _instance_norm(x, self.weight, self.bias))
+
+
 class TokenNorm(nn.InstanceNorm1d):
     """Instance norm of (B, tokens, C) over the tokens, affine."""
 
@@ -115,24 +126,26 @@ class TokenNorm(nn.InstanceNorm1d):
         super().__init__(width, affine=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.mT).mT
+        return _instance_norm(x.mT, self.weight, self.bias).mT.contiguous()
 
 
 class FeedForward(nn.Sequential):
     """Two linear layers of the same width."""
 
     def __init__(self, width: int) -> None:
-        super().__init__(nn.Linear(width, width), nn.LeakyReLU(0.1), nn.Linear(width, width))
+        super().__init__(nn.Linear(width, width), nn.LeakyReLU(0.1, inplace=True), nn.Linear(width, width))
 
 
 class Attention(nn.MultiheadAttention):
-    """Multi-head attention on (B, tokens, C) that returns the features alone, through PyTorch's fused kernels."""
+    """Multi-head attention on (B, tokens, C) that returns the features alone, by PyTorch's faster kernels."""
 
     def __init__(self, width: int, nhead: int) -> None:
         super().__init__(width, nhead, batch_first=True)
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # type: ignore[override]
-        return super().forward(query, key, value, need_weights=False)[0]
+        # asked for its weights PyTorch multiplies matrices one after the other
+        plain = fused_attention_is_slow(query.device)
+        return super().forward(query, key, value, need_weights=plain, average_attn_weights=False)[0]
 
 
 class ContextAugmentBlock(nn.Module):
@@ -158,11 +171,12 @@ class TextureTransferBlock(nn.Module):
         self.self_attn, self.cross_attn = Attention(width, nhead), Attention(width, nhead)
         self.feed_forward = FeedForward(width)
         self.norm1, self.norm2, self.norm3 = TokenNorm(width), TokenNorm(width), TokenNorm(width)
+        self.site = TextureSite()
 
     def forward(self, y: Tensor, context: Tensor, source: Tensor) -> Tensor:
         """Tokens (B, h*w, C) each."""
         y = self.norm1(y + self.self_attn(y, y, y))
-        y = self.norm2(y + self.cross_attn(y, context, source))
+        y = self.norm2(y + self.site(self.cross_attn(y, context, source)))
         return self.norm3(y + self.feed_forward(y))
 
 
@@ -174,14 +188,21 @@ class PoseTransformerModule(nn.Module):
         self.CABs = nn.ModuleList(ContextAugmentBlock(width, nhead) for _ in range(num_CABs))
         self.TTBs = nn.ModuleList(TextureTransferBlock(width, nhead) for _ in range(num_TTBs))
         self.norm = TokenNorm(width)
+        # with S = 1 the transformation branch sees the source too; with S > 1 it is free of it
+        self.site = TextureSite()
 
-    def forward(self, transformation: Tensor, reconstruction: Tensor, source: Tensor) -> Tensor:
-        """Features (B, C, h, w) each; returns the transformation feature with the source's texture."""
-        context, y, texture = (_tokens(x) for x in (reconstruction, transformation, source))
+    def context(self, reconstruction: Tensor) -> Tensor:
+        """The reconstruction feature (B, C, h, w) to context tokens (B, h*w, C)."""
+        context = _tokens(reconstruction)
         for augment in self.CABs:
             context = augment(context)
+        return context
+
+    def forward(self, transformation: Tensor, context: Tensor, source: Tensor) -> Tensor:
+        """The transformation feature (B, C, h, w) with the texture of source tokens (B, h*w, C), by their context."""
+        y = _tokens(self.site(transformation))
         for transfer in self.TTBs:
-            y = transfer(y, context, texture)
+            y = transfer(y, context, source)
         return self.norm(y).mT.reshape_as(transformation)
 
 
@@ -215,6 +236,20 @@ class DPTN(Generator):
             self.decoder.add_module(f"decoder{index}", make.decoder(*pair))
         self.decoder.add_module("outconv", make.output(widths[0]))
 
+    def encode_source(self, source_image: Tensor, source_pose: Tensor, step: Tensor | None) -> Encoded:
+        """What depends on the source alone; arguments as in `forward`."""
+        source = self._with_step(source_image, step, 2)
+        context = self.PTM.context(self.content_encoder(self._own(source, source_pose)))
+        return context, _tokens(self.source_encoder(source)), () if self.stepwise else (source, source_pose)
+
+    def draw(
+        self, encoded: Encoded, target_pose: Tensor, canvas: Tensor | None, step: Tensor | None
+    ) -> GeneratorOutput:
+        """Draw what `encode_source` gave in poses (B, P, H, W), over canvases (B, 3, H, W)."""
+        context, texture, source = encoded
+        transformation = self.content_encoder(self._other(source, target_pose, canvas, step))
+        return GeneratorOutput(self.decoder(self.PTM(transformation, context, texture)).float())
+
     def forward(
         self,
         source_image: Tensor,
@@ -233,34 +268,50 @@ class DPTN(Generator):
             step: (B,) LongTensor in 0..S-1; None with S = 1.
             reconstruct: also decode the source image (training).
         """
-        if self.stepwise:
-            assert canvas is not None and step is not None, "a step needs a canvas and its number"
-            size = (source_image.shape[2], source_image.shape[3])
-            source = source_image + dptn_step_image(step + 2, size)
-            inputs = (
-                torch.cat((source, source_pose), dim=1),
-                torch.cat((canvas + dptn_step_image(step + 1, size), target_pose), dim=1),
-            )
-        else:
-            source = source_image
-            inputs = (
-                torch.cat((source, source_pose, source_pose), dim=1),
-                torch.cat((source, source_pose, target_pose), dim=1),
-            )
-        return self._dual_task(source, *inputs, reconstruct=reconstruct)
-
-    def _dual_task(self, source: Tensor, own: Tensor, other: Tensor, reconstruct: bool) -> GeneratorOutput:
-        """Both branches share the content encoder and the decoder, so each runs once on twice the batch."""
-        # sizes, not chunk(2): an exported program would be bound to the batch size it was traced with
-        features = self.content_encoder(torch.cat((own, other)))
-        reconstruction, transformation = features.split([own.shape[0], other.shape[0]])
-        feature = self.PTM(transformation, reconstruction, self.source_encoder(source))
         if not reconstruct:
-            return GeneratorOutput(self.decoder(feature).float())
-        target_image, source_image = self.decoder(torch.cat((feature, reconstruction))).float().chunk(2)
-        return GeneratorOutput(target_image, source_image)
+            return self.draw(self.encode_source(source_image, source_pose, step), target_pose, canvas, step)
+        # both tasks share the content encoder and the decoder, so each runs once on twice the batch
+        source = self._with_step(source_image, step, 2)
+        own, other = self._own(source, source_pose), self._other((source, source_pose), target_pose, canvas, step)
+        reconstruction, transformation = self.content_encoder(torch.cat((own, other))).chunk(2)
+        texture = _tokens(self.source_encoder(source))
+        feature = self.PTM(transformation, self.PTM.context(reconstruction), texture)
+        return GeneratorOutput(*self.decoder(torch.cat((feature, reconstruction))).float().chunk(2))
+
+    def _own(self, source: Tensor, source_pose: Tensor) -> Tensor:
+        """What the content encoder sees for the self-reconstruction."""
+        return torch.cat((source, source_pose) if self.stepwise else (source, source_pose, source_pose), dim=1)
+
+    def _other(
+        self, source: tuple[Tensor, ...], target_pose: Tensor, canvas: Tensor | None, step: Tensor | None
+    ) -> Tensor:
+        """What the content encoder sees for the transformation: the canvas, or with S = 1 the source and its pose."""
+        if not self.stepwise:
+            return torch.cat((*source, target_pose), dim=1)
+        assert canvas is not None, "a step needs a canvas"
+        return torch.cat((self._with_step(canvas, step, 1), target_pose), dim=1)
+
+    def _with_step(self, image: Tensor, step: Tensor | None, offset: int) -> Tensor:
+        if not self.stepwise:
+            return image
+        assert step is not None, "a step needs its number"
+        return image + dptn_step_image(step + offset, (image.shape[2], image.shape[3]))
 
 
 def _tokens(x: Tensor) -> Tensor:
     """(B, C, h, w) to (B, h*w, C)."""
     return x.flatten(2).mT
+
+
+def _instance_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Each channel of each sample of (B, C, ...) normalised over its positions, affine."""
+    if x.device.type != "cpu":
+        return F.instance_norm(x, weight=weight, bias=bias)
+    # the same with one channel a group, through kernels that are up to 3 times as fast on a CPU
+    return F.group_norm(x.contiguous(), x.shape[1], weight, bias)
+
+
+def _laid_out_as(pattern: Tensor, x: Tensor) -> Tensor:
+    """(B, C, h, w) in the memory layout of another."""
+    last = pattern.is_contiguous(memory_format=torch.channels_last)
+    return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)

@@ -46,9 +46,7 @@ class Generator(nn.Module):
         """All that depends on the source and the step alone, for `draw`: nested tuples of tensors led by B."""
         raise NotImplementedError
 
-    def draw(
-        self, encoded: Any, target_pose: Tensor, canvas: Tensor | None = None, step: Tensor | None = None
-    ) -> GeneratorOutput:
+    def draw(self, encoded: Any, target_pose: Tensor, canvas: Tensor | None, step: Tensor | None) -> GeneratorOutput:
         """The image of a step, from what `encode_source` gave; other arguments as `forward`'s."""
         raise NotImplementedError
 

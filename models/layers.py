@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -44,6 +47,24 @@ class DiscriminatorOutput:
 
     score: Tensor
     step_log_probs: Tensor | None
+
+
+def fused_attention_is_slow(device: torch.device) -> bool:
+    """Whether attention in bf16 is faster as products of matrices: on CPUs without AMX, by 1.5 to 3 times."""
+    return device.type == "cpu" and torch.is_autocast_enabled("cpu") and not _has_amx()
+
+
+@torch.compiler.assume_constant_result  # else a compiled network would break off here
+def _has_amx() -> bool:
+    return torch.cpu._is_amx_tile_supported()
+
+
+class TextureSite(nn.Identity):
+    """Marks where a generator takes in the source's texture: (B, C, h, w), or tokens (B, h*w, C) of the image's ratio.
+
+    All else that its steps compute from the target pose and the canvas is free of the source, so two sources are
+    blended by hooks on these places alone.
+    """
 
 
 class EqualConv2d(nn.Module):
@@ -178,6 +199,7 @@ class SpectralNorm(nn.Module):
     def __init__(self, weight: Tensor, dim: int) -> None:
         super().__init__()
         self.dim = dim
+        self.held: Tensor | None = None  # the result while `weights_once` holds it
         matrix = self._matrix(weight.detach())
         self._u: Tensor
         self._v: Tensor
@@ -186,6 +208,8 @@ class SpectralNorm(nn.Module):
         self.advance(weight, num_iterations=15)
 
     def forward(self, weight: Tensor) -> Tensor:
+        if self.held is not None:
+            return self.held
         # clones: the vectors move in place between a forward and a later backward
         # sums, not products of matrices: autocast would round those, and with them every layer, to 8 bits
         sigma = ((self._matrix(weight) * self._v.clone()).sum(dim=1) * self._u.clone()).sum()
@@ -213,10 +237,32 @@ def maybe_spectral_norm(layer: nn.Conv2d | nn.ConvTranspose2d, enabled: bool) ->
 
 def advance_spectral_norm(network: nn.Module, num_iterations: int = 1) -> None:
     """Power iterations for every spectral norm of a network."""
+    for norm, weight in _spectral_norms(network):
+        norm.advance(weight, num_iterations)
+
+
+@contextmanager
+def weights_once(network: nn.Module) -> Iterator[None]:
+    """Every spectral norm of a network evaluated once for all of its calls inside; their backward belongs inside too.
+
+    What is recomputed in backward then finds the same weights as its forward did.
+    """
+    norms = list(_spectral_norms(network))
+    try:
+        for norm, weight in norms:
+            norm.held = norm(weight)
+        yield
+    finally:
+        for norm, _ in norms:
+            norm.held = None
+
+
+def _spectral_norms(network: nn.Module) -> Iterator[tuple[SpectralNorm, Tensor]]:
+    """Each with the weight that it divides."""
     for module in network.modules():
         if is_parametrized(module, "weight"):
-            parametrization = module.parametrizations.weight  # type: ignore[union-attr]
-            parametrization[0].advance(parametrization.original, num_iterations)  # type: ignore[index,operator,union-attr]
+            parametrization: Any = module.parametrizations
+            yield parametrization.weight[0], parametrization.weight.original
 
 
 def nted_step_image(step: Tensor, size: tuple[int, int]) -> Tensor:

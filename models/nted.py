@@ -21,11 +21,14 @@ from models.layers import (
     EqualUpConv2d,
     GeneratorOutput,
     TexturePair,
+    TextureSite,
     Upsample,
     nted_step_image,
 )
 
 Texture = tuple[Tensor, Tensor]  # values (B, C, K), extraction (B, K, h*w)
+Textures = tuple[Texture, Texture] | tuple[()]  # of a level
+Encoded = tuple[Textures, ...]  # of each level, from the coarsest up
 
 
 class NTEDConfig(GeneratorConfig):
@@ -74,12 +77,13 @@ class TextureDistribution(nn.Module):
     def __init__(self, channels: int, num_textures: int, kernel_size: int) -> None:
         super().__init__()
         self.semantic_filter = EqualConv2d(channels, num_textures, kernel_size, padding=kernel_size // 2)
+        self.site = TextureSite()
 
     def forward(self, x: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Feature (B, C, h, w) and textures (B, C, K) to the filled feature and the weights (B, K, h*w)."""
         distribution = self.semantic_filter(x).flatten(2).softmax(dim=1)
         filled = (values @ distribution.to(values.dtype)).view_as(x)
-        return (x + filled) / math.sqrt(2), distribution
+        return self.site((x + filled) / math.sqrt(2)), distribution
 
 
 class Encoder(nn.Module):
@@ -130,9 +134,7 @@ class RenderLevel(nn.Module):
         self.to_rgb = EqualConv2d(c_out, 3, 3, padding=1)
         self.upsample = Upsample() if upsample else None
 
-    def forward(
-        self, x: Tensor, rgb: Tensor | None, textures: tuple[Texture, Texture] | None
-    ) -> tuple[Tensor, Tensor, list[TexturePair]]:
+    def forward(self, x: Tensor, rgb: Tensor | None, textures: Textures) -> tuple[Tensor, Tensor, list[TexturePair]]:
         first, second = textures or (None, None)
         # the published pairing: the second extraction feeds the first layer
         x, pair0 = self.conv0(x, second)
@@ -170,28 +172,24 @@ class NTED(Generator):
             for index, (c_in, level) in enumerate(zip(inputs, levels, strict=False))
         )
 
-    def extract(self, source_image: Tensor, step: Tensor | None) -> list[tuple[Texture, Texture] | None]:
-        """The two textures of each level, from the coarsest up, of source images (B, 3, H, W) at steps (B,)."""
+    def encode_source(self, source_image: Tensor, source_pose: Tensor | None, step: Tensor | None) -> Encoded:
+        """What depends on the source alone; arguments as in `forward`."""
         source = self._with_step(source_image, step)
-        textures: list[tuple[Texture, Texture] | None] = [None]  # the finest level has none
+        textures: list[Textures] = [()]  # the finest level has none
         for operations, feature in zip(self.extractions, self.reference_encoder(source), strict=True):
-            textures.append(_extract(operations, feature) if len(operations) else None)  # type: ignore[arg-type]
-        return textures[::-1]
+            textures.append(_extract(operations, feature) if len(operations) else ())  # type: ignore[arg-type]
+        return tuple(textures[::-1])
 
-    def render(
-        self,
-        textures: list[tuple[Texture, Texture] | None],
-        target_pose: Tensor,
-        canvas: Tensor | None,
-        step: Tensor | None,
+    def draw(
+        self, encoded: Encoded, target_pose: Tensor, canvas: Tensor | None, step: Tensor | None
     ) -> GeneratorOutput:
-        """Draw textures in poses (B, P, H, W), over canvases (B, 3, H, W)."""
+        """Draw what `encode_source` gave in poses (B, P, H, W), over canvases (B, 3, H, W)."""
         if self.stepwise:
             assert canvas is not None, "a step needs a canvas"
             target_pose = torch.cat((self._with_step(canvas, step), target_pose), dim=1)
         x, rgb, pairs = self.skeleton_encoder(target_pose)[-1], None, []
-        for level, texture in zip(self.renderer, textures, strict=True):
-            x, rgb, level_pairs = level(x, rgb, texture)
+        for level, textures in zip(self.renderer, encoded, strict=True):
+            x, rgb, level_pairs = level(x, rgb, textures)
             pairs += level_pairs
         assert rgb is not None
         return GeneratorOutput(rgb.float(), textures=tuple(pairs))
@@ -214,7 +212,7 @@ class NTED(Generator):
             step: (B,) LongTensor in 0..S-1; None with S = 1.
             reconstruct: not used by this generator.
         """
-        return self.render(self.extract(source_image, step), target_pose, canvas, step)
+        return self.draw(self.encode_source(source_image, source_pose, step), target_pose, canvas, step)
 
     def _with_step(self, image: Tensor, step: Tensor | None) -> Tensor:
         if not self.stepwise:

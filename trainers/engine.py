@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from config.load import dump_config
 from config.schema import Config
 from losses.objective import Terms
-from models.layers import advance_spectral_norm
+from models.layers import advance_spectral_norm, weights_once
 from trainers.build import Phase, build_networks, build_optimizers, build_phases
 from trainers.checkpoints import FORMAT
 from trainers.distributed import World
@@ -119,7 +119,8 @@ class Engine:
         handed_on = []
         for index, item in enumerate(items):
             is_last = index == len(items) - 1
-            with nullcontext() if is_last or self.world.size == 1 else phase.module.no_sync():  # type: ignore[operator]
+            waits = nullcontext() if is_last or self.world.size == 1 else phase.module.no_sync()  # type: ignore[operator]
+            with waits, weights_once(phase.module):
                 with self.autocast():
                     loss, terms, next_item = phase.module(item)
                 (loss / len(items)).backward()

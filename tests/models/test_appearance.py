@@ -56,12 +56,11 @@ def test_nteds_half_is_the_average_of_the_textures():
     """Rendering with averaged textures by hand gives the blended step."""
     model = tiny_model("nted", num_steps=1)
     first, second = two_pairs(model)
-    extracted = [model.generator.extract(pair.source_image, None) for pair in (first, second)]
+    extracted = [model.generator.encode_source(pair.source_image, None, None) for pair in (first, second)]
     averaged = [
-        None if level[0] is None else tuple(((a[0] + b[0]) / 2, a[1]) for a, b in zip(*level, strict=True))
-        for level in zip(*extracted, strict=True)
+        tuple(((a[0] + b[0]) / 2, a[1]) for a, b in zip(*level, strict=True)) for level in zip(*extracted, strict=True)
     ]
-    by_hand = model.generator.render(averaged, first.target_pose, None, None).target_image
+    by_hand = model.generator.draw(averaged, first.target_pose, None, None).target_image
     assert torch.allclose(last(model.blend(first, second, 0.5, model.noise(1))), by_hand, atol=1e-5)
 
 
@@ -79,6 +78,14 @@ def test_a_weight_out_of_range_is_refused(weight):
     model = tiny_model("nted")
     with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
         next(model.blend(*two_pairs(model), weight, model.noise(1)))
+
+
+def test_a_generator_without_textures_says_in_one_line_that_it_cannot_blend():
+    model = tiny_model("nted")
+    pairs, noise = two_pairs(model), model.noise(1)
+    model.generator = torch.nn.Conv2d(3, 3, 1)
+    with pytest.raises(ValueError, match="a Conv2d cannot blend two sources"):
+        model.blend(*pairs, 0.5, noise)
 
 
 def test_tokens_keep_the_images_ratio():

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
+from contextlib import nullcontext
 
 import pytest
 import torch
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm as torch_spectral_norm
+from torch.utils.checkpoint import checkpoint
 
+from losses.adversarial import r1_penalty
 from models.discriminators import ResidualConfig, StyleGAN2Config, append_minibatch_std
-from models.dptn import DPTNConfig
+from models.dptn import Attention, DPTNConfig, InstanceNorm, TokenNorm
 from models.families import build_discriminator, build_generator
 from models.layers import (
     BiasActivation,
@@ -18,10 +21,21 @@ from models.layers import (
     Upsample,
     advance_spectral_norm,
     dptn_step_image,
+    fused_attention_is_slow,
     maybe_spectral_norm,
     nted_step_image,
+    weights_once,
 )
 from models.nted import NTEDConfig
+
+
+def assert_same(fast, plain, x: torch.Tensor) -> None:
+    """Equal results, and equal gradients of random weights of them."""
+    left, right = fast(x), plain(x)
+    torch.testing.assert_close(left, right)
+    weights = torch.randn_like(right)
+    torch.testing.assert_close(*(torch.autograd.grad(y, x, weights, retain_graph=True)[0] for y in (left, right)))
+
 
 TINY_NTED = NTEDConfig(channels=(8, 8, 6), num_textures=(3, 4, 0), kernel_sizes=(1, 3, 3))
 TINY_DPTN = DPTNConfig(ngf=4, img_f=8, num_levels=2, num_blocks=1, num_CABs=1, num_TTBs=1)
@@ -36,6 +50,57 @@ def test_generators_draw_an_image_of_the_canvas_size(config, pose, num_steps):
     assert output.target_image.shape == image.shape
     assert (output.source_image is not None) == (config.kind == "dptn")
     assert len(output.textures) == (4 if config.kind == "nted" else 0)
+
+
+@pytest.mark.parametrize("num_steps", [1, 5])
+def test_dptn_draws_the_same_with_the_reconstruction_as_from_an_encoded_source(num_steps):
+    """Training runs both tasks as one batch, drawing one after the other."""
+    torch.manual_seed(0)
+    generator = build_generator(TINY_DPTN, 41, num_steps)
+    source, canvas, maps = torch.randn(2, 3, 64, 48), torch.randn(2, 3, 64, 48), torch.rand(2, 2, 41, 64, 48)
+    arguments = source, *maps, canvas, torch.tensor([0, 4])
+    together, drawn = generator(*arguments, reconstruct=True), generator(*arguments)
+    torch.testing.assert_close(drawn.target_image, together.target_image)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_instance_norm_is_pytorchs_in_the_layout_it_got(layout):
+    plain = nn.InstanceNorm2d(6, affine=True, dtype=torch.float64)
+    fast = InstanceNorm(6, affine=True, dtype=torch.float64)
+    nn.init.normal_(plain.weight)
+    nn.init.normal_(plain.bias)
+    fast.load_state_dict(plain.state_dict())
+    x = torch.randn(3, 6, 5, 4, dtype=torch.float64).contiguous(memory_format=layout).requires_grad_()
+    assert fast(x).is_contiguous(memory_format=layout)
+    assert_same(fast, plain, x)
+
+
+def test_token_norm_is_instance_norm_over_the_tokens():
+    plain, fast = nn.InstanceNorm1d(6, affine=True, dtype=torch.float64), TokenNorm(6).double()
+    x = torch.randn(3, 7, 6, dtype=torch.float64, requires_grad=True)
+    assert fast(x).is_contiguous()
+    assert_same(fast, lambda x: plain(x.mT).mT, x)
+
+
+@pytest.mark.parametrize("slow", [False, True])
+def test_both_ways_of_attention_are_softmax_of_products(monkeypatch, slow):
+    monkeypatch.setattr("models.dptn.fused_attention_is_slow", lambda device: slow)
+    attention = Attention(8, 2).double()
+    query, key, value = torch.randn(3, 2, 5, 8, dtype=torch.float64)
+    weights = attention.in_proj_weight.view(3, 8, 8)
+    heads = [(x @ w.T).unflatten(2, (2, 4)).transpose(1, 2) for x, w in zip((query, key, value), weights, strict=True)]
+    mixed = (heads[0] @ heads[1].mT / 2).softmax(dim=3) @ heads[2]
+    torch.testing.assert_close(attention(query, key, value), attention.out_proj(mixed.transpose(1, 2).flatten(2)))
+
+
+def test_attention_is_fused_but_in_bf16_on_cpus_without_matrix_units(monkeypatch):
+    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+    assert not fused_attention_is_slow(torch.device("cpu"))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert fused_attention_is_slow(torch.device("cpu"))
+        assert not fused_attention_is_slow(torch.device("cuda"))
+        monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: True)
+        assert not fused_attention_is_slow(torch.device("cpu"))
 
 
 def test_texture_weights_are_distributions():
@@ -91,6 +156,38 @@ def test_spectral_norm_stays_put_between_optimizer_steps():
     layer = maybe_spectral_norm(nn.Conv2d(3, 5, 3), True)
     x = torch.randn(1, 3, 8, 8)
     assert torch.equal(layer(x), layer(x))
+
+
+@pytest.mark.parametrize("recompute", [False, True])
+def test_weights_once_are_one_tensor_with_the_gradients_of_many(recompute):
+    torch.manual_seed(0)
+    layer = maybe_spectral_norm(nn.Conv2d(3, 3, 3, padding=1), True).double()
+    x = torch.randn(1, 3, 8, 8, dtype=torch.float64)
+
+    def gradient_of_three_calls() -> torch.Tensor:
+        y = x.clone().requires_grad_()
+        for _ in range(3):
+            y = checkpoint(layer, y, use_reentrant=False) if recompute else layer(y)
+        (gradient,) = torch.autograd.grad(y.square().sum(), layer.parametrizations.weight.original)
+        return gradient
+
+    expected = gradient_of_three_calls()
+    with weights_once(layer):
+        assert layer.weight is layer.weight
+        torch.testing.assert_close(gradient_of_three_calls(), expected)
+    assert layer.weight is not layer.weight
+
+
+def test_weights_once_have_second_derivatives():
+    layer = maybe_spectral_norm(nn.Conv2d(3, 1, 3), True).double()
+    original, x = layer.parametrizations.weight.original, torch.randn(1, 3, 4, 4, dtype=torch.float64)
+    found = []
+    for context in (nullcontext(), weights_once(layer)):
+        with context:
+            images = x.clone().requires_grad_()
+            penalty = r1_penalty(images, torch.tanh(layer(images)), torch.sigmoid(layer(images)))
+            found += torch.autograd.grad(penalty, original)
+    torch.testing.assert_close(*found)
 
 
 def test_step_images_by_hand():
