@@ -21,11 +21,11 @@ from config.cli import config_from, run, run_parser
 from data.dataset import PairDataset
 from data.loader import Batch, test_loader, to_device
 from data.pairs import output_name
+from models.device import resolve_precision
 from models.inputs import to_uint8
 from models.pipeline import StepPose
 from models.rollout import Pair
 from trainers.distributed import World, connect
-from trainers.precision import resolve_precision
 from trainers.strips import save_animation, step_strip
 
 LOG = logging.getLogger(__name__)

@@ -71,7 +71,7 @@ def main() -> None:
     report: dict[str, Any] = {"config": arguments.config, "modes": {}}
     for mode in modes:
         config = config_of(mode, arguments)
-        # what `trainers.precision` allows in bf16
+        # what `models.device` allows in bf16
         rates = replace(device, fp32=device.tf32) if config.trainer.precision == "bf16" else device
         report["modes"][mode] = summary(step_tally(config, MODES[mode], rates), config, device.bf16)
     if len(modes) == 2:

@@ -23,10 +23,10 @@ from benchmarks.plain import PlainEngine
 from config.cli import run
 from config.load import load_config
 from config.schema import Config
+from models.device import resolve_precision
 from trainers.distributed import World
 from trainers.engine import Engine
 from trainers.phases import Batch
-from trainers.precision import resolve_precision
 
 MODES: dict[str, type[Engine]] = {"plain": PlainEngine, "fast": Engine}
 

@@ -37,9 +37,8 @@ def build_phases(
     terms_class, layers = IMAGE_TERMS[objective.kind]
     image_terms = terms_class(objective, build_vgg(objective.vgg, layers))
     if config.trainer.compile:
-        # with the losses: what they do to VGG's features is bound by memory unless it is fused
-        for module in (generator, discriminator, image_terms):
-            module.compile(dynamic=False)  # shapes of a run do not change
+        # what the losses do to VGG's features is bound by memory unless it is fused
+        image_terms.compile(dynamic=False)
     schedule, recompute = build_schedule(config.schedule, config.data.image_size), config.trainer.recompute_activations
     roll = Roll(generator, schedule, config.rollout, terms_class.reconstruct, recompute)
     generator_phase = GeneratorPhase(roll, discriminator, image_terms, objective)

@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from config.load import dump_config
 from config.schema import Config
 from models.build import build_networks
+from models.device import autocast, choose_algorithms, fastest_layout, prepare, resolve_precision
 from models.layers import advance_spectral_norm
 from trainers.build import build_phases
 from trainers.distributed import World
@@ -23,7 +24,6 @@ from trainers.ema import ema_decay, update_ema
 from trainers.guard import Guard
 from trainers.optim import build_adam, lazy_adam, learning_rate, set_learning_rate
 from trainers.phases import Batch, Terms
-from trainers.precision import autocast, choose_algorithms, fastest_layout, resolve_precision
 
 LOG = logging.getLogger(__name__)
 IMPORTS_MAY_LACK = ("discriminator", "generator_optimizer", "discriminator_optimizer")
@@ -47,7 +47,9 @@ class Engine:
         self._build_networks()
         self._build_optimizers()
         phases = build_phases(config, self.generator, self.discriminator)
-        self.generator_phase, self.discriminator_phase = (self._distribute(self._placed(phase)) for phase in phases)
+        self.generator_phase, self.discriminator_phase = (
+            self._distribute(prepare(phase, world.device)) for phase in phases
+        )
 
     @property
     def nimg(self) -> int:
@@ -122,11 +124,10 @@ class Engine:
         choose_algorithms(self.world.device, self.dtype, self.config.trainer.deterministic)
 
     def _build_networks(self) -> None:
-        self.generator, self.discriminator = (self._placed(network) for network in build_networks(self.config))
+        device, compiled = self.world.device, self.config.trainer.compile
+        networks = (prepare(network, device, compiled) for network in build_networks(self.config))
+        self.generator, self.discriminator = networks
         self.generator_ema = copy.deepcopy(self.generator).eval().requires_grad_(False)
-
-    def _placed(self, module: nn.Module) -> nn.Module:
-        return module.to(self.world.device).to(memory_format=self.layout)
 
     def _build_optimizers(self) -> None:
         objective, optim = self.config.objective, self.config.optim
