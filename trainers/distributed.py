@@ -13,6 +13,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from models.allocator import keep_freed_memory
 from trainers.heartbeat import heartbeat
 
 START_WAIT, LONGEST_WAIT = timedelta(minutes=5), timedelta(hours=1)
@@ -69,14 +70,16 @@ class World:
 def connect(timeout_seconds: float = 45) -> Iterator[World]:
     """Join the processes that torchrun or torch.distributed.launch started; alone without them.
 
-    nccl on CUDA devices, gloo on the CPU. `timeout_seconds` is how long a peer may show no sign of life before this
-    process ends; a living one may take as long as `LONGEST_WAIT` over what the others wait for, and `START_WAIT` to
-    start. Raises ValueError for a timeout that is not positive.
+    nccl on CUDA devices, gloo on the CPU, where the process also keeps the memory that it frees. `timeout_seconds` is
+    how long a peer may show no sign of life before this process ends; a living one may take as long as `LONGEST_WAIT`
+    over what the others wait for, and `START_WAIT` to start. Raises ValueError for a timeout that is not positive.
     """
     size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
     if not timeout_seconds > 0:
         raise ValueError(f"the timeout is {timeout_seconds} s; it must be positive")
     device = _device(int(os.environ.get("LOCAL_RANK", 0)))
+    if device.type == "cpu":
+        keep_freed_memory()
     if size == 1:
         yield World(0, 1, device)
         return

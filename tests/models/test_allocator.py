@@ -11,8 +11,7 @@ import pytest
 MEGABYTES, ROUNDS = 64, 20
 PROGRAM = f"""
 import resource, threading, torch
-from models.allocator import keep_freed_memory
-keep_freed_memory()
+from trainers.distributed import connect
 def faults(rounds):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(rounds):
@@ -21,19 +20,22 @@ def faults(rounds):
 def work():
     faults({ROUNDS})  # the heap finds its size
     print(faults({ROUNDS}))
-work()
-thread = threading.Thread(target=work)
-thread.start()
-thread.join()
+with connect():
+    work()
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
 """
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="counts what glibc asks of Linux")
 
 
 def page_faults(**environment: str) -> list[int]:
-    """Of a process that makes a tensor and frees it time after time, in its first thread and in another."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_TUNABLES"))}
+    """Of a command's process that makes a tensor and frees it, again and again, in its first thread and in another."""
+    unset = ("MALLOC_", "GLIBC_TUNABLES")
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(unset)}
+    settings = {**clean, "CUDA_VISIBLE_DEVICES": "", **environment}
     command = [sys.executable, "-c", PROGRAM]
-    done = subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=True)
+    done = subprocess.run(command, env=settings, capture_output=True, text=True, check=True)
     return [int(line) for line in done.stdout.split()]
 
 
