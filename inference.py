@@ -22,10 +22,10 @@ from data.dataset import PairDataset
 from data.loader import Batch, test_loader, to_device
 from data.pairs import output_name
 from images.pixels import to_uint8
+from models.device import resolve_precision
 from models.rollout import Pair
 from studio.pipeline import StepPose
 from trainers.distributed import World, connect
-from trainers.precision import resolve_precision
 from trainers.strips import save_animation, step_strip
 
 LOG = logging.getLogger(__name__)

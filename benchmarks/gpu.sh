@@ -2,10 +2,10 @@
 # Everything that wants a GPU: tests, benchmarks of training and of inference, 8 minutes of training of each system.
 # What was seen is added to a dated report in benchmarks/results, with the step strips beside it.
 #
-#   [CONFIGS="nted_256 dptn_256"] bash benchmarks/gpu.sh [--quick] [tests] [steps] [inference] [training]
+#   [CONFIGS="nted_256 dptn_256"] [AGAINST=REV] bash benchmarks/gpu.sh [--quick] [tests] [steps] [inference] [training]
 #
 # Without names of parts all of them, one after the other. CONFIGS, where time is lent in short pieces: only these;
-# training takes those of 256x176.
+# training takes those of 256x176. AGAINST: a revision that takes the steps by turns with this one.
 # --quick: all but the tests with the demo's configs, few steps and 0.2 minutes of training, to see on any machine that it
 # runs; no report is kept.
 set -euo pipefail
@@ -52,7 +52,7 @@ tests() {
 steps() {
     for name in "${timed[@]}"; do
         for keys in "${settings[@]}"; do
-            report "$python" -m benchmarks.train_step --config "config/$name.yaml" --steps "$steps" $keys
+            report "$python" -m benchmarks.train_step --config "config/$name.yaml" --steps "$steps" ${AGAINST:+--against "$AGAINST"} $keys
         done
     done
 }

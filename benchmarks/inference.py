@@ -1,4 +1,4 @@
-"""Images a second at inference: StepPose against a plain loop, and what NTED's source encoder costs.
+"""Images a second at inference: StepPose against a plain loop, and what drawing a known source again saves.
 
 python -m benchmarks.inference --config config/demo_nted.yaml --steps 1 5 20 --batch_size 4
 """

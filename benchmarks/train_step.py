@@ -1,223 +1,220 @@
-"""How fast a training step is, against the same step done the obvious way.
+"""How fast a training step is, alone or against the same step of another revision.
 
-python -m benchmarks.train_step --config config/nted_256.yaml [--batch B] [--mode plain|fast|both] [key=value ...]
+python -m benchmarks.train_step --config config/nted_256.yaml [--against REV] [--batch B] [--steps N] [key=value ...]
 
-Times whole steps on synthetic batches, R1 included by its share of the steps, and prints a table and one line of JSON.
+Each revision runs in a process of its own. They take steps by turns and wait for each other, so that what else the
+machine does reaches both alike; it reaches their seconds on the clock more than their seconds of processor time. Steps
+are whole ones on a synthetic batch, R1 counted by its share of them. `--processes P` compares P processes with one, at
+one thread each. A table and one line of JSON are printed.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import json
-import resource
+import os
+import platform
+import re
+import socket
+import subprocess
 import sys
-import time
-from collections.abc import Callable
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from statistics import median
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from benchmarks.operations import Operations
-from benchmarks.plain import PlainEngine
 from config.cli import run
-from config.load import load_config
-from config.schema import Config
-from trainers.distributed import World
-from trainers.engine import Engine
-from trainers.phases import Batch
-from trainers.precision import resolve_precision
 
-MODES: dict[str, type[Engine]] = {"plain": PlainEngine, "fast": Engine}
+ROOT, WORKER = Path(__file__).parents[1], Path(__file__).with_name("worker.py")
+UNITS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
+CLOCKS = ("seconds", "cpu_seconds")
+
+
+class Side:
+    """One of those compared: its processes, which take a step when asked.
+
+    Args:
+        name: in the report. root: folder of the code. arguments: the command's. num_processes: how many take a step.
+    """
+
+    def __init__(self, name: str, root: Path, arguments: argparse.Namespace, num_processes: int = 1) -> None:
+        self.name = name
+        self.usual: list[dict[str, float]] = []
+        self.r1: list[dict[str, float]] = []
+        options = (arguments.config, str(arguments.batch or 0), str(arguments.threads or 0), *arguments.overrides)
+        # -P: the folder of the worker's file stays out of the way of the revision's own packages
+        command = [sys.executable, "-P", str(WORKER), *options]
+        shared = {**os.environ, "PYTHONPATH": str(root), **_meeting_point(num_processes)}
+        self.processes = [
+            subprocess.Popen(
+                command,
+                cwd=root,
+                env={**shared, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for rank in range(num_processes)
+        ]
+        self.about = self._answers()[0]
+
+    def ask(self, command: str) -> dict[str, Any]:
+        """Tell all processes to do something; of each number they answer with, the largest."""
+        for process in self.processes:
+            assert process.stdin is not None
+            process.stdin.write(command + "\n")
+            process.stdin.flush()
+        answers = self._answers()
+        return {name: max(answer[name] for answer in answers) for name in answers[0]}
+
+    def close(self) -> None:
+        for process in self.processes:
+            process.terminate()
+            process.wait()
+
+    def _answers(self) -> list[dict[str, Any]]:
+        lines = [process.stdout.readline() for process in self.processes if process.stdout is not None]
+        if not all(lines):
+            raise ValueError(f"{self.name} could not take a step with these options; its own message is above")
+        return [json.loads(line) for line in lines]
+
+    def summary(self) -> dict[str, Any]:
+        """The median step, R1 by its share; spreads are from the least to the most of all turns."""
+        times = {clock: self.times(clock) for clock in CLOCKS}
+        seconds, rows = median(times["seconds"]), self.usual + self.r1
+        return self.about | {
+            **{clock: median(values) for clock, values in times.items()},
+            **{f"{clock}_spread": [min(values), max(values)] for clock, values in times.items()},
+            "pairs_per_second": self.about["batch"] / seconds,
+            "tflop": self.flops / 1e12,
+            "tflops": self.flops / seconds / 1e12,
+            "page_faults": median(row["page_faults"] for row in self.usual),
+            "peak_gib": max(row["peak_gib"] for row in rows),
+        }
+
+    def times(self, clock: str) -> list[float]:
+        """Of each turn, with R1's share."""
+        usual = [row[clock] for row in self.usual]
+        extra = median(row[clock] for row in self.r1) - median(usual) if self.r1 else 0.0
+        return [value + extra / (self.about["r1_interval"] or 1) for value in usual]
+
+    def warm_up(self) -> None:
+        """Both kinds of step, counted."""
+        usual, interval = self.ask("count usual")["flops"], self.about["r1_interval"]
+        self.flops = usual + ((self.ask("count r1")["flops"] - usual) / interval if interval else 0)
 
 
 def main() -> None:
     arguments = parse()
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    torch.set_num_threads(arguments.threads or torch.get_num_threads())
-    modes = list(MODES) if arguments.mode == "both" else [arguments.mode]
-    results = {}
-    for mode in modes:
-        try:
-            results[mode] = measure(mode, config_of(mode, arguments), device, arguments.steps)
-        except torch.OutOfMemoryError as error:
-            sys.stderr.write(f"{mode} does not fit; --batch takes fewer pairs ({error})\n")
-    report: dict[str, Any] = {"config": arguments.config, "device": device_name(device), "torch": torch.__version__}
-    report |= {"threads": torch.get_num_threads(), "modes": results}
-    if len(results) == 2:
-        report["ratio"] = results["fast"]["pairs_per_second"] / results["plain"]["pairs_per_second"]
-    sys.stdout.write(table(report) + "\n" + json.dumps(report) + "\n")
+    with ExitStack() as stack:
+        sides = {"this": Side("this", ROOT, arguments)}
+        if arguments.processes > 1:
+            name = f"{arguments.processes} processes"
+            sides[name] = Side(name, ROOT, arguments, arguments.processes)
+        if arguments.against:
+            root = stack.enter_context(checked_out(arguments.against))
+            sides[arguments.against] = Side(arguments.against, root, arguments)
+        for side in sides.values():
+            stack.callback(side.close)
+        alternate(list(sides.values()), arguments.steps)
+        report = {"config": arguments.config, "overrides": arguments.overrides, "processor": processor(sides["this"])}
+        report |= {name: side.summary() for name, side in sides.items()}
+        others = [name for name in sides if name != "this"]
+        report |= {"ratios": {name: ratios(sides[name], sides["this"]) for name in others}}
+    sys.stdout.write(table(report, list(sides)) + "\n" + json.dumps(report) + "\n")
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--config", required=True, help="YAML file, e.g. config/nted_256.yaml")
-    parser.add_argument("--batch", type=int, help="pairs a step; default: trainer.max_batch_per_process")
-    parser.add_argument("--mode", choices=(*MODES, "both"), default="both", help="which step to time")
-    parser.add_argument("--steps", type=int, default=5, help="timed steps, after two that warm up")
-    parser.add_argument("--threads", type=int, help="CPU threads; default: PyTorch's")
+    parser.add_argument("--against", metavar="REV", help="another revision to take steps with by turns")
+    parser.add_argument("--batch", type=int, help="pairs a process a step; default: trainer.max_batch_per_process")
+    parser.add_argument("--steps", type=int, default=5, help="turns, after two steps that warm up")
+    parser.add_argument("--threads", type=int, help="CPU threads of a process; default: PyTorch's")
+    parser.add_argument("--processes", type=int, default=1, help="compare so many processes with one")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="override of an option")
-    return parser.parse_args()
+    arguments = parser.parse_intermixed_args()
+    if arguments.processes > 1:
+        arguments.threads = arguments.threads or 1
+    return arguments
 
 
-def config_of(mode: str, arguments: argparse.Namespace) -> Config:
-    plain = ["trainer.precision=fp32", "trainer.compile=false"] if mode == "plain" else []
-    return benchmark_config(arguments.config, [*arguments.overrides, *plain], arguments.batch)
+@contextmanager
+def checked_out(revision: str) -> Iterator[Path]:
+    """A folder with the files of a revision, for as long as it is needed."""
+    done = subprocess.run(["git", "archive", revision], cwd=ROOT, capture_output=True, check=False)
+    if done.returncode:
+        raise ValueError(f"--against {revision}: {done.stderr.decode().splitlines()[0]}; give a commit, tag or branch")
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=io.BytesIO(done.stdout)) as files:
+            files.extractall(folder, filter="data")
+        yield Path(folder)
 
 
-def benchmark_config(path: str, overrides: list[str], batch: int | None) -> Config:
-    """A config whose step is one micro-batch of `batch` pairs; None: `trainer.max_batch_per_process`.
-
-    VGG's random weights cost what ImageNet's do and need no download.
-    """
-    keys = ["objective.vgg.weights=random", *overrides]
-    size = batch or load_config(path, keys).trainer.max_batch_per_process
-    return load_config(path, [*keys, f"trainer.batch_size={size}", f"trainer.max_batch_per_process={size}"])
-
-
-def measure(mode: str, config: Config, device: torch.device, num_steps: int) -> dict[str, Any]:
-    """Times and FLOPs of one way to take a step."""
-    engine, batch = MODES[mode](config, World(0, 1, device)), synthetic_batch(config, device)
-    interval = config.objective.r1_interval if config.objective.r1_gamma else None
-
-    def step(with_r1: bool) -> None:
-        engine.step = 0 if with_r1 else 1
-        engine.train_step([batch], epoch=0)
-
-    # counted before anything is timed: counting runs a compiled step eagerly, which needs more memory
-    usual_flops = count_flops(lambda: step(False))
-    flops = usual_flops + (count_flops(lambda: step(True)) - usual_flops) / interval if interval else usual_flops
-    reset_peak(device)
-    seconds = time_of(lambda: step(False), num_steps, device)
-    phases = phase_times(engine, batch, num_steps, device)
-    if interval:
-        extra_seconds = time_of(lambda: step(True), max(num_steps // 2, 1), device) - seconds
-        seconds += extra_seconds / interval
-        phases["r1_amortised"] = 1e3 * extra_seconds / interval
-    rate = matmul_rate(device, engine.dtype)
-    return {
-        "pairs_per_second": config.trainer.batch_size / seconds,
-        "ms_per_step": 1e3 * seconds,
-        "ms_per_phase": phases,
-        "peak_memory_gib": peak_memory(device),
-        "tflops": flops / seconds / 1e12,
-        "matmul_tflops": rate / 1e12,
-        "share_of_matmul": flops / seconds / rate,
-        "precision": str(engine.dtype).removeprefix("torch."),
-        "batch": config.trainer.batch_size,
-        "image_size": list(config.data.image_size),
-    }
+def alternate(sides: list[Side], num_steps: int) -> None:
+    """Steps by turns, every second turn with one for R1; who comes first changes."""
+    for side in sides:
+        side.warm_up()
+    for turn in range(num_steps):
+        for side in sides[:: 1 if turn % 2 else -1]:
+            side.usual.append(side.ask("time usual"))
+            if side.about["r1_interval"] and turn % 2 == 0:
+                side.r1.append(side.ask("time r1"))
 
 
-def phase_times(engine: Engine, batch: Batch, num_steps: int, device: torch.device) -> dict[str, float]:
-    """Milliseconds of the generator's and the discriminator's phase with their optimizer steps."""
-    batch = engine._laid_out(batch)
-    _, windows = engine._optimize(engine.generator_phase, engine.optimizers["generator"], [batch])
-    calls = {
-        "generator": lambda: engine._optimize(engine.generator_phase, engine.optimizers["generator"], [batch]),
-        "discriminator": lambda: engine._optimize(
-            engine.discriminator_phase, engine.optimizers["discriminator"], windows
-        ),
-    }
-    return {name: 1e3 * time_of(call, num_steps, device, warm_up=1) for name, call in calls.items()}
+def ratios(other: Side, this: Side) -> dict[str, list[float]]:
+    """How many times as fast as the other this is, in pairs a second: median, least and most of all turns."""
+    found, work = {}, this.about["batch"] / other.about["batch"]
+    for clock in CLOCKS:
+        each = [work * a / b for a, b in zip(other.times(clock), this.times(clock), strict=True)]
+        found[clock] = [median(each), min(each), max(each)]
+    return found
 
 
-def time_of(call: Callable[[], Any], repeats: int, device: torch.device, warm_up: int = 2) -> float:
-    """Seconds of one call, the mean of several after a few to warm up."""
-    for _ in range(warm_up):
-        call()
-    synchronize(device)
-    start = time.perf_counter()
-    for _ in range(repeats):
-        call()
-    synchronize(device)
-    return (time.perf_counter() - start) / repeats
+def processor(side: Side) -> str:
+    """The GPU's name, or the CPU's with the units that matter."""
+    if side.about["processor"] != "cpu":
+        return side.about["processor"]
+    path = Path("/proc/cpuinfo")
+    text = path.read_text() if path.exists() else ""
+    name = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    flags = re.search(r"^(?:flags|Features)\s*:\s*(.+)$", text, re.MULTILINE)
+    found = [unit for unit in UNITS if flags and unit in flags[1].split()]
+    return f"{name[1] if name else platform.machine()} ({os.cpu_count()} cores; {', '.join(found)})"
 
 
-def count_flops(call: Callable[[], Any]) -> int:
-    """Floating-point operations of the matrix products and convolutions of a call."""
-    with torch.compiler.set_stance("force_eager"), Operations() as operations:
-        call()
-    return operations.total.flops
-
-
-def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Measured operations a second of a large matrix product; of fp32 numbers as convolutions multiply them."""
-    size = 8192 if device.type == "cuda" else 2048
-    left, right = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    matmul, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
-    before, matmul.allow_tf32 = matmul.allow_tf32, convolutions.allow_tf32
-    try:
-        return 2 * size**3 / time_of(lambda: left @ right, 10 if device.type == "cuda" else 3, device)
-    finally:
-        matmul.allow_tf32 = before
-
-
-def synthetic_batch(config: Config, device: torch.device) -> Batch:
-    """Random numbers in the shape of a finished batch."""
-    random = torch.Generator().manual_seed(0)
-    count, (height, width) = config.trainer.batch_size, config.data.image_size
-    directions = 2 if config.rollout.bidirectional else 1
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=random)
-
-    eyes = torch.tensor([0.45 * width, 0.15 * height, 0.58 * width, 0.16 * height]).repeat(count, 1)
-    images, poses = (count, 3, height, width), (count, config.data.pose_channels, height, width)
-    batch = {
-        "source_image": uniform(*images) * 2 - 1,
-        "target_image": uniform(*images) * 2 - 1,
-        "source_pose": uniform(*poses),
-        "target_pose": uniform(*poses),
-        "source_face": eyes,
-        "target_face": eyes,
-        "noise": torch.randn(count, directions, 3, height, width, generator=random),
-        "noise_key": torch.arange(count * directions).view(count, directions),
-        "start": uniform(count, directions),
-    }
-    return {name: value.to(device) for name, value in batch.items()}
-
-
-def synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-
-
-def reset_peak(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(device)
-
-
-def peak_memory(device: torch.device) -> float:
-    """GiB at the most: of the GPU, or resident in this process so far."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**30
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-
-
-def device_name(device: torch.device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    units = "bf16 matrix units" if resolve_precision("auto", device) is torch.bfloat16 else "no bf16 matrix units"
-    return f"CPU, {torch.backends.cpu.get_cpu_capability()}, {units}"
-
-
-def table(report: dict[str, Any]) -> str:
+def table(report: dict[str, Any], names: list[str]) -> str:
     """The report for a person, as Markdown."""
-    lines = [f"{report['config']} on {report['device']}, torch {report['torch']}, {report['threads']} threads", ""]
-    lines += ["| mode | precision | pairs/s | ms/step | generator ms | discriminator ms | TFLOP/s | of matmul | GiB |"]
-    lines += ["|---|---|---|---|---|---|---|---|---|"]
-    for mode, row in report["modes"].items():
-        phases = row["ms_per_phase"]
+    this = report["this"]
+    height, width = this["image_size"]
+    about = f"{height}x{width}, torch {this['torch']}, {this['threads']} threads a process"
+    lines = [f"{' '.join([report['config'], *report['overrides']])}, {about}", report["processor"], ""]
+    lines += ["| | format | pairs | s a step | from to | CPU s | pairs/s | TFLOP | TFLOP/s | page faults | GiB |"]
+    lines += ["|" + "---|" * 11]
+    for name in names:
+        row = report[name]
+        spread = "{:.3f} {:.3f}".format(*row["seconds_spread"])
         lines.append(
-            f"| {mode} | {row['precision']} | {row['pairs_per_second']:.2f} | {row['ms_per_step']:.0f} | "
-            f"{phases['generator']:.0f} | {phases['discriminator']:.0f} | {row['tflops']:.3f} | "
-            f"{row['share_of_matmul']:.0%} | {row['peak_memory_gib']:.1f} |"
+            f"| {name} | {row['precision']} | {row['batch']} | {row['seconds']:.3f} | {spread} | "
+            f"{row['cpu_seconds']:.2f} | {row['pairs_per_second']:.3f} | {row['tflop']:.3f} | {row['tflops']:.3f} | "
+            f"{row['page_faults']:.0f} | {row['peak_gib']:.2f} |"
         )
-    if "ratio" in report:
-        lines += ["", f"fast is {report['ratio']:.2f} times plain"]
+    for name, found in report["ratios"].items():
+        spreads = {clock: "{:.2f} ({:.2f} to {:.2f})".format(*values) for clock, values in found.items()}
+        lines += ["", f"this over {name}: {spreads['seconds']} on the clock, {spreads['cpu_seconds']} in CPU seconds"]
     return "\n".join(lines)
+
+
+def _meeting_point(num_processes: int) -> dict[str, str]:
+    """What torchrun would say to processes that are to find each other."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    return {"WORLD_SIZE": str(num_processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
 
 
 if __name__ == "__main__":

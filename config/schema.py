@@ -87,7 +87,7 @@ class TrainerConfig(Section):
     eval_pairs: int = Field(64, ge=1, description="test pairs of a validation, spread over the list")
     best_metric: Literal["ssim", "psnr", "l1"] = Field("ssim", description="the last step's metric that `best.pt` has")
     precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="auto: bf16 autocast where the device has bf16 matrix units, else fp32 (GPUs: TF32)"
+        "auto", description="auto: bf16 autocast where the device multiplies bf16 in hardware, else fp32 (GPUs: TF32)"
     )
     compile: bool = Field(
         False, description="torch.compile generator, discriminator and image losses (needs a C++ compiler)"

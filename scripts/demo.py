@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from config.cli import run
-from trainers.precision import resolve_precision
+from models.device import has_matrix_units
 
 LOG = logging.getLogger(__name__)
 SYSTEMS = ("nted", "dptn")
@@ -26,9 +26,9 @@ FAST_SIZE, SLOW_SIZE = (128, 88), (64, 44)
 
 
 def main() -> None:
-    fast = resolve_precision("auto", torch.device("cuda" if torch.cuda.is_available() else "cpu")) is torch.bfloat16
+    fast = has_matrix_units(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
     size = FAST_SIZE if fast else SLOW_SIZE
-    LOG.info("training at %dx%d (%s)", *size, "bf16" if fast else "no bf16 matrix units here: fp32")
+    LOG.info("training at %dx%d (%s)", *size, "bf16 matrix units" if fast else "no bf16 matrix units here")
     RESULT.mkdir(parents=True, exist_ok=True)
     make_data(size)
     seconds = {system: round(run_system(system, size), 1) for system in SYSTEMS}

@@ -11,7 +11,6 @@ image = model.generate(Image.open("person.jpg"), pose)
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -21,6 +20,7 @@ from torch import Tensor, nn
 from config.schema import Config
 from images.noise import Purpose, noise_key, normal_noise
 from models.appearance import Blended, blend_inputs, first_half
+from models.device import autocast, prepare
 from models.families import build_generator, build_schedule
 from models.generator import Generator
 from models.layers import GeneratorOutput
@@ -53,8 +53,9 @@ class StepPose:
         compile_mode: str | None = None,
     ) -> None:
         self.config, self.trained_steps, self.dtype = config, trained_steps, dtype
-        self.generator: Generator = generator.eval().requires_grad_(False)
         self.device = next(generator.parameters()).device
+        self.generator: Generator = generator.eval().requires_grad_(False)
+        prepare(self.generator, self.device)
         self.schedule = build_schedule(config.schedule, config.data.image_size).to(self.device)
         self._network = _Compiled(self.generator, compile_mode) if compile_mode else self.generator
 
@@ -236,17 +237,11 @@ class StepPose:
         steps = generate(generator or self._network, self.schedule, pair, noise, self.config.rollout.degrade_source)
         while True:
             # autocast must not stay on between the steps, while the caller is at work
-            with self._autocast():
+            with autocast(self.device, self.dtype):
                 image = next(steps, None)
             if image is None:
                 return
             yield image
-
-    def _autocast(self) -> AbstractContextManager:
-        """Nothing at all for fp32: torch.export cannot trace an autocast that is switched off."""
-        if self.dtype is torch.bfloat16:
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return nullcontext()
 
 
 class _Saved(NamedTuple):

@@ -10,6 +10,7 @@ from torch.optim import Optimizer
 
 from config.schema import Config
 from losses.families import build_objective
+from models.device import prepare
 from models.families import build_discriminator, build_generator, build_schedule
 from trainers.optim import build_adam, lazy_adam
 from trainers.phases import DiscriminatorPhase, GeneratorPhase, R1Phase
@@ -52,13 +53,11 @@ def build_optimizers(config: Config, networks: dict[str, nn.Module]) -> dict[str
 
 def build_phases(config: Config, networks: dict[str, nn.Module], optimizers: dict[str, Optimizer]) -> list[Phase]:
     """The generator's phase and, where there is a discriminator, its own and R1."""
-    objective, recompute = build_objective(config.objective), config.trainer.recompute_activations
-    schedule = build_schedule(config.schedule, config.data.image_size)
-    if config.trainer.compile:
-        # with the losses: what they do to features is bound by memory unless it is fused
-        for module in (*networks.values(), objective):
-            module.compile(dynamic=False)  # shapes of a run do not change
     generator, discriminator = networks["generator"], networks.get("discriminator")
+    device, recompute = next(generator.parameters()).device, config.trainer.recompute_activations
+    # compiled like the networks: what the losses do to features is bound by memory unless it is fused
+    objective = prepare(build_objective(config.objective), device, config.trainer.compile)
+    schedule = build_schedule(config.schedule, config.data.image_size)
     making = GeneratorPhase(generator, discriminator, schedule, objective, config.rollout, recompute)
     phases = [Phase("generator", making, optimizers["generator"])]
     if discriminator is not None:

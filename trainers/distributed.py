@@ -13,6 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from models.allocator import keep_freed_memory
+
 EXIT_LOST = 3
 START_WAIT = timedelta(minutes=5)
 
@@ -70,12 +72,17 @@ def connect(timeout_seconds: float = 1800) -> Iterator[World]:
 
     nccl on CUDA devices, gloo on the CPU. A process that dies is noticed at once, by its closed connections or by
     torchrun; one that is frozen, or whose machine is gone, after `timeout_seconds` of waiting for it. Processes may
-    take `START_WAIT` to start. Raises ValueError for a timeout that is not positive.
+    take `START_WAIT` to start. On the CPU they keep the memory that they free.
+
+    Raises:
+        ValueError: the timeout is not positive, or a process has no GPU of its own.
     """
     size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
     if not timeout_seconds > 0:
         raise ValueError(f"the timeout is {timeout_seconds} s; it must be positive")
     device = _device(int(os.environ.get("LOCAL_RANK", 0)))
+    if device.type == "cpu":
+        keep_freed_memory()
     if size == 1:
         yield World(0, 1, device)
         return

@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from config.load import dump_config
 from config.schema import Config
 from losses.objective import Terms
+from models.device import autocast, choose_algorithms, fastest_layout, prepare, resolve_precision
 from models.layers import advance_spectral_norm, weights_once
 from trainers.build import Phase, build_networks, build_optimizers, build_phases
 from trainers.checkpoints import FORMAT
@@ -22,7 +23,6 @@ from trainers.distributed import World
 from trainers.ema import ema_decay, settle_old_average, update_ema
 from trainers.guard import Guard
 from trainers.optim import learning_rate, load_optimizer, set_learning_rate
-from trainers.precision import autocast, choose_algorithms, fastest_layout, prepare, resolve_precision
 from trainers.window import Batch
 
 LOG = logging.getLogger(__name__)
@@ -42,12 +42,14 @@ class Engine:
         self.step = 0
         self.guard = Guard(world.device)
         self.lazy_terms: Terms = {}  # the last terms of phases that do not run at every step
-        self.networks = {name: prepare(network, world.device) for name, network in build_networks(config).items()}
+        self.networks = build_networks(config)
+        for network in self.networks.values():
+            prepare(network, world.device, config.trainer.compile)
         self.generator_ema = copy.deepcopy(self.networks["generator"]).eval().requires_grad_(False)
         self.optimizers = build_optimizers(config, self.networks)
         self.phases = build_phases(config, self.networks, self.optimizers)
         for phase in self.phases:
-            phase.module = self._distribute(prepare(phase.module, world.device))
+            phase.module = self._distribute(phase.module.to(world.device))
 
     @property
     def nimg(self) -> int:

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from benchmarks.train_step import synthetic_batch
+from benchmarks.worker import synthetic_batch
 from config.load import load_config
 from tests.runs import TWO_PROCESSES
 from tests.tiny import overrides

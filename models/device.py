@@ -1,39 +1,45 @@
-"""Which number format and which algorithms a device computes with."""
+"""How a device computes: number format, memory layout, compilation and algorithms, by what is found in it."""
 
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
+from typing import TypeVar
 
 import torch
 from torch import nn
 from torch.backends import cuda
 
+N = TypeVar("N", bound=nn.Module)
+
 
 def resolve_precision(name: str, device: torch.device) -> torch.dtype:
-    """`fp32`, `bf16`, or `auto`: bf16 where the device multiplies bf16 matrices in hardware, else fp32."""
+    """`fp32`, `bf16`, or `auto`: bf16 where the device multiplies bf16 numbers in hardware, else fp32."""
     if name == "auto":
-        name = "bf16" if _has_bf16_matrix_units(device) else "fp32"
+        name = "bf16" if _has_bf16_units(device) else "fp32"
     return {"fp32": torch.float32, "bf16": torch.bfloat16}[name]
 
 
 def autocast(device: torch.device, dtype: torch.dtype) -> AbstractContextManager:
-    """Autocast to bf16, or nothing for fp32."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=dtype is torch.bfloat16)
+    """Autocast to bf16, or nothing at all for fp32: torch.export cannot trace an autocast that is switched off."""
+    return torch.autocast(device.type, dtype) if dtype is torch.bfloat16 else nullcontext()
 
 
 def fastest_layout(device: torch.device) -> torch.memory_format:
-    """What convolutions are fastest on: channels last, but on CPUs without bf16 matrix units.
+    """What convolutions are fastest on: channels last, but on CPUs without bf16 units.
 
     There the gradient of a wide 3x3 convolution took 2.5 times as long with channels last (two cores with AVX2), which
     is more than its forward gains.
     """
-    return torch.channels_last if _has_bf16_matrix_units(device) or device.type == "cuda" else torch.contiguous_format
+    return torch.channels_last if _has_bf16_units(device) or device.type == "cuda" else torch.contiguous_format
 
 
-def prepare(network: nn.Module, device: torch.device) -> nn.Module:
-    """The network on the device, its weights laid out as convolutions are fastest there."""
-    return network.to(device).to(memory_format=fastest_layout(device))
+def prepare(network: N, device: torch.device, compiled: bool = False) -> N:
+    """The network itself on its device, in `fastest_layout`; `compiled` for inputs whose shapes do not change."""
+    network = network.to(device).to(memory_format=fastest_layout(device))  # type: ignore[call-overload]
+    if compiled:
+        network.compile(dynamic=False)
+    return network
 
 
 def choose_algorithms(device: torch.device, dtype: torch.dtype, deterministic: bool) -> None:
@@ -61,7 +67,21 @@ def choose_algorithms(device: torch.device, dtype: torch.dtype, deterministic: b
         allow(not deterministic)
 
 
-def _has_bf16_matrix_units(device: torch.device) -> bool:
+def has_matrix_units(device: torch.device) -> bool:
+    """Whether bf16 matrices are multiplied as a whole, many times faster than number by number."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and torch.cpu._is_amx_tile_supported()
+    return device.type == "cpu" and _cpu_has("_is_amx_tile_supported")
+
+
+def _has_bf16_units(device: torch.device) -> bool:
+    """Also a CPU's vector units that multiply bf16 numbers."""
+    return has_matrix_units(device) or (device.type == "cpu" and _cpu_has("_is_avx512_bf16_supported"))
+
+
+def _cpu_has(question: str) -> bool:
+    """What `torch.cpu` knows of the processor, unless PyTorch is told to use less of it (ATEN_CPU_CAPABILITY).
+
+    Not every version of PyTorch asks every question.
+    """
+    return "AVX512" in torch.backends.cpu.get_cpu_capability() and getattr(torch.cpu, question, bool)()

@@ -1,0 +1,158 @@
+"""One process of `benchmarks.train_step`: an engine on a synthetic batch that takes a step when it is told to.
+
+It is started in the folder of the revision that it measures and imports that one's code, so it relies only on what all
+of them have: `load_config`, `connect`, `Engine(config, world)`, `engine.step` and `engine.train_step(batches, epoch)`.
+Commands are lines of the standard input, each is answered by a line of JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
+
+from config.load import load_config
+from config.schema import Config
+from trainers.distributed import connect
+from trainers.engine import Engine
+
+Batch = dict[str, Tensor]
+aten = torch.ops.aten
+
+
+def main() -> None:
+    path, batch_size, num_threads, *overrides = sys.argv[1:]
+    # answers go where the standard output went; what the libraries print joins the errors
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    if int(num_threads):
+        torch.set_num_threads(int(num_threads))
+    with connect() as world:
+        config = benchmark_config(path, overrides, int(batch_size) or None, world.size)
+        engine = Engine(config, world)
+        batch = synthetic_batch(config, world.device, world.size)
+
+        def step(with_r1: bool) -> None:
+            engine.step = 0 if with_r1 else 1
+            engine.train_step([batch], epoch=0.0)
+
+        answers.write(json.dumps(description(config, engine, world.device)) + "\n")
+        for command in sys.stdin:
+            work, _, kind = command.strip().partition(" ")
+            call = {"count": count, "time": timed}[work]
+            answers.write(json.dumps(call(lambda kind=kind: step(kind == "r1"), world.device)) + "\n")
+
+
+def benchmark_config(path: str, overrides: list[str], batch: int | None, num_processes: int = 1) -> Config:
+    """A config whose step is one micro-batch of `batch` pairs a process; None: `trainer.max_batch_per_process`.
+
+    VGG's random weights cost what ImageNet's do and need no download.
+    """
+    keys = ["objective.vgg.weights=random", *overrides]
+    size = batch or load_config(path, keys).trainer.max_batch_per_process
+    sizes = [f"trainer.batch_size={size * num_processes}", f"trainer.max_batch_per_process={size}"]
+    return load_config(path, [*keys, *sizes])
+
+
+def synthetic_batch(config: Config, device: torch.device, num_processes: int = 1) -> Batch:
+    """Random numbers in the shape of a finished batch: one process's share."""
+    random = torch.Generator().manual_seed(0)
+    count, (height, width) = config.trainer.batch_size // num_processes, config.data.image_size
+    directions = 2 if config.rollout.bidirectional else 1
+
+    def uniform(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=random)
+
+    eyes = torch.tensor([0.45 * width, 0.15 * height, 0.58 * width, 0.16 * height]).repeat(count, 1)
+    images, poses = (count, 3, height, width), (count, config.data.pose_channels, height, width)
+    batch = {
+        "source_image": uniform(*images) * 2 - 1,
+        "target_image": uniform(*images) * 2 - 1,
+        "source_pose": uniform(*poses),
+        "target_pose": uniform(*poses),
+        "source_face": eyes,
+        "target_face": eyes,
+        "noise": torch.randn(count, directions, 3, height, width, generator=random),
+        "start": uniform(count, directions),
+        "noise_key": torch.arange(count * directions).view(count, directions),
+    }
+    return {name: value.to(device) for name, value in batch.items()}
+
+
+def description(config: Config, engine: Engine, device: torch.device) -> dict[str, Any]:
+    """What is measured, as far as this revision decides it."""
+    return {
+        "batch": config.trainer.batch_size,
+        "image_size": list(config.data.image_size),
+        "precision": str(engine.dtype).removeprefix("torch."),
+        "r1_interval": config.objective.r1_interval if config.objective.r1_gamma else None,
+        "processor": torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+    }
+
+
+def count(call: Callable[[], None], device: torch.device) -> dict[str, int]:
+    """Floating-point operations of the matrix products and convolutions of a call; it warms up too."""
+    with torch.compiler.set_stance("force_eager"), CountFlops() as counter:
+        call()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    call()  # compiles
+    return {"flops": counter.flops}
+
+
+def timed(call: Callable[[], None], device: torch.device) -> dict[str, float]:
+    """Seconds on the clock and of all processor time, pages fetched, and the most memory so far in GiB."""
+    pages = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    seconds, processor = time.perf_counter(), time.process_time()
+    call()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    peak = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else usage.ru_maxrss << 10
+    return {
+        "seconds": time.perf_counter() - seconds,
+        "cpu_seconds": time.process_time() - processor,
+        "page_faults": usage.ru_minflt - pages,
+        "peak_gib": peak / 2**30,
+    }
+
+
+class CountFlops(TorchDispatchMode):
+    """Adds up the floating-point operations of all that runs inside.
+
+    Attributes:
+        flops: multiplications and additions of matrix products and convolutions.
+    """
+
+    flops = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        self.flops += flops_of(func, args, kwargs or {}, result)
+        return result
+
+
+def flops_of(func: Any, args: Any, kwargs: Any, result: Any) -> int:
+    """Floating-point operations of one operation: 0 for all but matrix products and convolutions."""
+    packet = func.overloadpacket
+    # PyTorch's table of formulas lacks the CPU's fused attention
+    if packet is aten._scaled_dot_product_flash_attention_for_cpu:
+        return sdpa_flop_count(*(x.shape for x in args[:3]))
+    if packet is aten._scaled_dot_product_flash_attention_for_cpu_backward:
+        return sdpa_backward_flop_count(*(x.shape for x in args[:4]))
+    return flop_registry[packet](*args, **kwargs, out_val=result) if packet in flop_registry else 0
+
+
+if __name__ == "__main__":
+    main()
