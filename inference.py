@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 from torch import Tensor
 from tqdm import tqdm
@@ -21,12 +20,13 @@ from config.cli import config_from, run, run_parser
 from data.dataset import PairDataset
 from data.loader import Batch, test_loader, to_device
 from data.pairs import output_name
-from models.inputs import to_uint8
+from images.pixels import to_uint8
+from images.writing import write_animation, write_image
 from models.pipeline import StepPose
 from models.rollout import Pair
 from trainers.distributed import World, connect
 from trainers.precision import resolve_precision
-from trainers.strips import save_animation, step_strip
+from trainers.strips import step_strip
 
 LOG = logging.getLogger(__name__)
 STRIPS, ANIMATIONS = "strips", "animations"
@@ -130,9 +130,9 @@ def write(file: File) -> None:
     """A PNG of an (H, W, 3) picture, or an animation of several."""
     path, pictures = file
     if path.suffix == ".webp":
-        save_animation(path, pictures)
+        write_animation(path, pictures)
     else:
-        path.write_bytes(cv2.imencode(".png", pictures[0][..., ::-1])[1].tobytes())
+        write_image(path, pictures[0])
 
 
 if __name__ == "__main__":

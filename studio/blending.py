@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from models.inputs import to_uint8
+from images.pixels import to_uint8
 from models.pipeline import StepPose
 from models.rollout import join_pairs
 from studio.mixing import source_pairs

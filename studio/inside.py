@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.inputs import to_uint8
+from images.pixels import to_uint8
 from models.layers import TexturePair
 from models.pipeline import StepPose
 from models.rollout import Pair

@@ -7,7 +7,7 @@ from itertools import permutations
 
 import numpy as np
 
-from models.inputs import to_uint8
+from images.pixels import to_uint8
 from models.pipeline import StepPose
 from models.rollout import Pair, join_pairs, switched
 from studio.people import Person, draw_pose

@@ -10,7 +10,7 @@ import cv2
 import gradio as gr
 import numpy as np
 
-from models.inputs import to_uint8
+from images.pixels import to_uint8
 from models.pipeline import StepPose
 from models.rollout import Pair, switched
 from studio.inside import Inside, look_inside, overlay, ring

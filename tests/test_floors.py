@@ -9,6 +9,7 @@ import pytest
 
 FLOOR = {
     "config": 0,
+    "images": 0,
     "data": 1,
     "models": 1,
     "losses": 1,
@@ -42,6 +43,19 @@ def test_imports_point_down(path):
             assert name not in ENTRY_POINTS, f"{path} imports the entry point {name}"
         if name in FLOOR and name != mine:
             assert FLOOR[name] < FLOOR[mine], f"{path} ({mine}) imports {name}"
+
+
+@pytest.mark.parametrize("path", [*FILES, *Path().glob("*.py")], ids=str)
+def test_only_the_image_room_opens_and_writes_images(path):
+    if path.parts[0] not in ("images", "benchmarks") and path != Path("data/store.py"):  # a store's values are no files
+        calls = {
+            f"{node.func.value.id}.{node.func.attr}"
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+        }
+        assert not calls & {"Image.open", "cv2.imread", "cv2.imwrite", "cv2.imencode", "cv2.imdecode"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=str)

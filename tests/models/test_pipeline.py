@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from models.inputs import to_uint8
+from images.pixels import to_uint8
 from models.pipeline import StepPose
 from models.rollout import Pair, rollout
 from tests.runs import NUM_STEPS, save_run, tiny_config, tiny_model
