@@ -15,6 +15,7 @@ FLOOR = {
     "losses": 1,
     "metrics": 1,
     "trainers": 2,
+    "evaluation": 2,
     "studio": 3,
     "scripts": 4,
     "benchmarks": 4,
