@@ -26,11 +26,12 @@ from data.openpose import DEEPFASHION_FRAME, pose_file, read_keypoints
 from data.pairs import output_name, read_list, read_pairs, store_key
 from data.pose import face_box, to_image_frame
 from data.store import ImageStore, store_path
+from images.pixels import Size
 from losses.face import face_crop
 from metrics import folders
 from metrics.evaluate import Pair, Track, TrackScores, equal_contents, score_tracks, summarise
 from metrics.html import number
-from metrics.images import ImageFile, Size, array_image, image_file, prepare, read_generated
+from metrics.images import ImageFile, array_image, image_file, prepare, read_generated
 from metrics.pages import report_page
 from metrics.protocols import PROTOCOLS, Protocol, load_protocol
 from metrics.reals import real_statistics, set_hash

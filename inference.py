@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
 import numpy as np
 from torch import Tensor
 from tqdm import tqdm
@@ -21,12 +20,15 @@ from config.cli import config_from, run, run_parser
 from data.dataset import PairDataset
 from data.loader import Batch, test_loader, to_device
 from data.pairs import output_name
+from evaluation.manifest import Manifest, check_folder, weights_hash, write_manifest
 from images.pixels import to_uint8
+from images.writing import write_animation, write_image
 from models.device import resolve_precision
 from models.rollout import Pair
 from studio.pipeline import StepPose
 from trainers.distributed import World, connect
-from trainers.strips import save_animation, step_strip
+from trainers.environment import environment
+from trainers.strips import step_strip
 
 LOG = logging.getLogger(__name__)
 STRIPS, ANIMATIONS = "strips", "animations"
@@ -63,20 +65,42 @@ def main() -> None:
         )
         data = config.data
         dataset = PairDataset(data.root, "test", data.image_size, data.pose, seed=config.seed)
-        draw_share(model, dataset, Output(dataset, model.num_steps, arguments), arguments, world)
+        out = Output(dataset, model.num_steps, arguments)
+        manifest = describe(model, dataset, out, arguments, world)
+        check_folder(out.folder, manifest)
+        world.barrier()  # all have looked at the folder before it is written to
+        if world.is_main:
+            write_manifest(out.folder, manifest)
+        draw_share(model, dataset, out, arguments, world)
         world.barrier()
 
 
+def describe(
+    model: StepPose, dataset: PairDataset, out: Output, arguments: argparse.Namespace, world: World
+) -> Manifest:
+    """What the images are made from."""
+    return Manifest(
+        run=arguments.name,
+        trained_steps=model.trained_steps,
+        weights=weights_hash(model.generator),
+        config=model.config.model_dump(mode="json"),
+        seed=model.config.seed,
+        steps=[folder.name for folder in out.step_folders],
+        extras=out.extras,
+        names=[out.name(index) for index in range(len(dataset))[: arguments.max_pairs]],
+        made=environment(world),
+    )
+
+
 def draw_share(model: StepPose, dataset: PairDataset, out: Output, arguments: argparse.Namespace, world: World) -> None:
-    """This process's share of the test pairs."""
-    indices = range(len(dataset))[: arguments.max_pairs]
+    """This process's share of those test pairs that an interrupted call has not drawn."""
+    indices = [index for index in range(len(dataset))[: arguments.max_pairs] if not out.is_there(index)]
+    world.barrier()  # all have seen the same pairs before one draws more
     loader = test_loader(
         dataset, arguments.batch_size, model.config.data.num_workers, world.rank, world.size, indices=indices
     )
     if world.is_main:
-        LOG.info(
-            "%d pairs, EMA generator of step %d, %d steps each", len(indices), model.trained_steps, model.num_steps
-        )
+        LOG.info("%d pairs to draw, EMA generator of step %d", len(indices), model.trained_steps)
     with ThreadPoolExecutor(2) as pool, tqdm(total=len(loader), unit="batch", disable=not world.is_main) as progress:
         for raw in loader:
             batch = to_device(raw, world.device)
@@ -101,38 +125,45 @@ class Output:
         self.dataset, self.folder = dataset, Path(arguments.output_dir)
         self.strip, self.webp = arguments.strip, arguments.webp
         self.step_folders = [self.folder / f"step_{step:02d}" for step in range(num_steps * arguments.save_steps)]
-        wanted = [(True, self.folder), (self.strip, self.folder / STRIPS), (self.webp, self.folder / ANIMATIONS)]
-        for folder in [*self.step_folders, *(folder for is_wanted, folder in wanted if is_wanted)]:
-            folder.mkdir(parents=True, exist_ok=True)
+        self.extras = [STRIPS] * self.strip + [ANIMATIONS] * self.webp
+
+    def name(self, index: int) -> str:
+        """File name of a pair's image."""
+        return output_name(*self.dataset.names(index))
+
+    def paths(self, index: int) -> list[Path]:
+        """Every file of a pair; they are written in this order, whole or not at all."""
+        name = self.name(index)
+        files = [folder / name for folder in [*self.step_folders, *([self.folder / STRIPS] if self.strip else [])]]
+        if self.webp:
+            files.append((self.folder / ANIMATIONS / name).with_suffix(".webp"))
+        return [self.folder / name, *files]
+
+    def is_there(self, index: int) -> bool:
+        """Whether all files of a pair are written."""
+        return all(path.is_file() for path in self.paths(index))
 
     def files(self, batch: Batch, steps: list[Tensor]) -> Iterator[File]:
         """Each file of a batch with its picture, or with the pictures of an animation."""
         whole = self.strip or self.webp or bool(self.step_folders)
         images = [to_uint8(step) for step in (steps if whole else steps[-1:])]
         for row, index in enumerate(batch["index"].tolist()):
-            name = output_name(*self.dataset.names(index))
-            yield self.folder / name, [images[-1][row]]
-            for folder, image in zip(self.step_folders, images, strict=False):
-                yield folder / name, [image[row]]
+            pictures = [[images[-1][row]], *([image[row]] for image in images[: len(self.step_folders)])]
             if self.strip:
-                pictures = step_strip(
-                    batch["source_image"][row],
-                    batch["target_pose"][row],
-                    [step[row] for step in steps],
-                    batch["target_image"][row],
-                )
-                yield self.folder / STRIPS / name, [pictures]
+                source, pose, target = (batch[key][row] for key in ("source_image", "target_pose", "target_image"))
+                pictures.append([step_strip(source, pose, [step[row] for step in steps], target)])
             if self.webp:
-                yield (self.folder / ANIMATIONS / name).with_suffix(".webp"), [image[row] for image in images]
+                pictures.append([image[row] for image in images])
+            yield from zip(self.paths(index), pictures, strict=True)
 
 
 def write(file: File) -> None:
     """A PNG of an (H, W, 3) picture, or an animation of several."""
     path, pictures = file
     if path.suffix == ".webp":
-        save_animation(path, pictures)
+        write_animation(path, pictures)
     else:
-        path.write_bytes(cv2.imencode(".png", pictures[0][..., ::-1])[1].tobytes())
+        write_image(path, pictures[0])
 
 
 if __name__ == "__main__":

@@ -24,13 +24,14 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from PIL import Image
 from skimage.metrics import structural_similarity
 
 from config.cli import run
+from images.pixels import Pixels, resize
+from images.writing import write_image
 from metrics.distribution import Moments, frechet_distance_of
 from metrics.evaluate import Pair, Track, score_tracks
-from metrics.images import Pixels, image_file
+from metrics.images import image_file
 from metrics.paired import SsimWindow, ssim
 from metrics.protocols import PROTOCOLS
 from metrics.scorer import Scorer
@@ -100,8 +101,7 @@ def measure_files(folder: Path, count: int) -> dict[str, float]:
     for index in range(count):
         name = f"{index}.png"
         for part, seed in (("truth", 2 * index), ("fake", 2 * index + 1)):
-            (folder / part).mkdir(exist_ok=True)
-            Image.fromarray(picture(seed)).save(folder / part / name)
+            write_image(folder / part / name, picture(seed))
         pairs.append(Pair(name, image_file(folder / "truth" / name)))
         fakes[name] = image_file(folder / "fake" / name)
     start, start_cpu = time.perf_counter(), time.process_time()
@@ -138,7 +138,7 @@ def picture(seed: int) -> Pixels:
     """A smooth picture with fine noise, as large as a photograph once it is a PNG."""
     random = np.random.default_rng(seed)
     coarse = random.integers(60, 200, (16, 11, 3), dtype=np.uint8)
-    smooth = np.asarray(Image.fromarray(coarse).resize(SIZE[::-1], Image.Resampling.BICUBIC))
+    smooth = resize(coarse, SIZE)
     return np.clip(smooth + random.normal(0, 6, smooth.shape), 0, 255).astype(np.uint8)
 
 

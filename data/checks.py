@@ -8,12 +8,11 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image
 
-from data.images import read_image
-from data.importers import COCO_17
-from data.openpose import NUM_JOINTS, Frame, pose_file, read_keypoints
+from data.openpose import Frame, pose_file, read_keypoints
 from data.pairs import PairLine
+from images.joints import COCO_17, NUM_JOINTS
+from images.reading import image_size, read_image, read_pixels
 
 # DeepFashion as published: images of each list, lines of each pairs file
 OFFICIAL_COUNTS = {"train.lst": 48_674, "test.lst": 4_038, "train pairs": 101_966, "test pairs": 8_570}
@@ -68,20 +67,16 @@ def check_image(root: Path, name: str, decode: bool) -> tuple[str, tuple[int, in
     """What is wrong with an image ("" for nothing), its (H, W), and `low-resolution` if it looks like that version."""
     path = root / name
     try:
-        if decode:
-            size = read_image(path).size
-        else:
-            with Image.open(path) as image:
-                size = image.size
-    except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        size = read_image(path).size[::-1] if decode else image_size(path)
+    except ValueError as error:
         return str(error), (0, 0), ""
     low = size == (256, 256) and has_white_border(path)
-    return "", (size[1], size[0]), "low-resolution" if low else ""
+    return "", size, "low-resolution" if low else ""
 
 
 def has_white_border(path: Path, border: int = 40) -> bool:
     """Whether the outer columns of an image are white, as in DeepFashion's 256x256 images."""
-    pixels = np.asarray(read_image(path))
+    pixels = read_pixels(path)
     return min(pixels[:, :border].mean(), pixels[:, -border:].mean()) > 250
 
 

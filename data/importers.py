@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from data.openpose import NUM_JOINTS, mark_missing
+from data.openpose import mark_missing
 from data.pairs import check_name
+from images.joints import COCO_17, LEFT_SHOULDER, NECK, NUM_JOINTS, RIGHT_SHOULDER
 
-NECK, LEFT_SHOULDER, RIGHT_SHOULDER = 1, 5, 2
 # where each OpenPose-18 joint is found in the other order; None: the neck, halfway between the shoulders
-COCO_17: tuple[int | None, ...] = (0, None, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 MEDIAPIPE_33: tuple[int | None, ...] = (0, None, 12, 14, 16, 11, 13, 15, 24, 26, 28, 23, 25, 27, 5, 2, 8, 7)
 BODY_25: tuple[int | None, ...] = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18)
 OPENPOSE_18: tuple[int | None, ...] = tuple(range(NUM_JOINTS))

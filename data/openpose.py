@@ -7,13 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-JOINTS = (
-    "nose", "neck", "right_shoulder", "right_elbow", "right_wrist", "left_shoulder", "left_elbow", "left_wrist",
-    "right_hip", "right_knee", "right_ankle", "left_hip", "left_knee", "left_ankle", "right_eye", "left_eye",
-    "right_ear", "left_ear",
-)  # fmt: skip
-NUM_JOINTS = len(JOINTS)
-RIGHT_EYE, LEFT_EYE = 14, 15
+from images.joints import NUM_JOINTS
 
 # NTED's drawing: 17 limbs and a colour (RGB) for each joint; limb i has the colour of joint i.
 SKELETON_LIMBS = (

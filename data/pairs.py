@@ -11,7 +11,8 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
+from images.folders import IMAGE_SUFFIXES
+
 # Both shoulders and both hips: a pair whose torso is unseen says nothing about the clothes.
 TORSO_JOINTS = (2, 5, 8, 11)
 _LINE_LIMIT = 1 << 20

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from data.openpose import COLOURS, DEEPFASHION_FRAME, SKELETON_LIMBS, pose_file, write_keypoints
+from images.writing import write_image
 
 # DeepFashion's high-resolution images
 PHOTO_SIZE = (1101, 750)
@@ -67,12 +68,11 @@ def add_photo(root: Path, name: str, image: Image.Image, joints: np.ndarray) -> 
     """
     cropped, moved = crop_person(image, joints)
     key = f"img/{name}.png"
-    for path in (root / key, pose_file(root, key), root / "overlay" / f"{name}.png"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    cropped.save(root / key)
+    pose_file(root, key).parent.mkdir(parents=True, exist_ok=True)
+    write_image(root / key, np.array(cropped))
     write_keypoints(pose_file(root, key), to_file_frame(moved, PHOTO_SIZE))
     overlay = root / "overlay" / f"{name}.png"
-    Image.fromarray(draw_over(np.array(cropped), moved)).save(overlay)
+    write_image(overlay, draw_over(np.array(cropped), moved))
     return overlay
 
 

@@ -15,12 +15,10 @@ from data.openpose import (
     COLOURS,
     DEEPFASHION_FRAME,
     HEATMAP_LIMBS,
-    LEFT_EYE,
-    NUM_JOINTS,
-    RIGHT_EYE,
     SKELETON_LIMBS,
     Frame,
 )
+from images.joints import LEFT_EYE, NUM_JOINTS, RIGHT_EYE
 
 Size = tuple[int, int]
 _RADIUS = 4

@@ -25,7 +25,8 @@ import cv2
 import lmdb
 import numpy as np
 
-from data.openpose import NUM_JOINTS, Frame
+from data.openpose import Frame
+from images.joints import NUM_JOINTS
 
 _LOG = logging.getLogger(__name__)
 _PREPARE = "run python -m scripts.prepare_data --root FOLDER --out FOLDER"

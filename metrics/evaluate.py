@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from images.pixels import Pixels, Size, digest
 from metrics import parallel
 from metrics.distribution import frechet_distance_of, kernel_distance
-from metrics.images import ImageFile, Pixels, Size, prepare, read_generated
+from metrics.images import ImageFile, prepare, read_generated
 from metrics.protocols import Protocol
 from metrics.scorer import FeatureStatistics, Row, Scorer, degrade_pixels
 
@@ -130,8 +130,7 @@ def _score_batch(
     for pair, row, image, distance in zip(
         batch.pairs, rows, generated, scorer.lpips_scores(generated, targets), strict=True
     ):
-        digest = hashlib.blake2b(image.tobytes(), digest_size=16).hexdigest()
-        result.rows.append({"name": pair.name, "digest": digest, **row, "lpips": distance})
+        result.rows.append({"name": pair.name, "digest": digest(image.tobytes()), **row, "lpips": distance})
     _score_people(batch, generated, targets, scorer, result.rows[-len(rows) :])
     if result.statistics is not None:
         kept = [image for position, image in zip(batch.positions, generated, strict=True) if position < limit]

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+from images.folders import IMAGE_SUFFIXES, image_files, without_suffix
+
 STEP_FOLDER = re.compile(r"step_(\d+)")
 _PAIR_SEPARATORS = ("_2_", "_to_")
 _VIEWS = re.compile(r"(front|side|back|full|additional)")
@@ -26,7 +27,7 @@ def list_images(folder: Path) -> list[Path]:
     """Images under a folder, sorted, without those of `step_NN` folders; raises ValueError where there is none."""
     if not folder.is_dir():
         raise ValueError(f"folder {folder} does not exist; give a folder of images")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
+    found = image_files(folder)
     inside = [path for path in found if not any(STEP_FOLDER.fullmatch(part) for part in path.relative_to(folder).parts)]
     if not inside:
         raise ValueError(f"folder {folder} holds no images ({', '.join(IMAGE_SUFFIXES)}); give the folder they are in")
@@ -81,8 +82,7 @@ def match_folders(generated: Path, ground_truth: Path) -> Matches:
 
 def plain_key(name: str) -> str:
     """Letters and digits of a name without suffix, `img/` and `fashion`: equal for a path and its flattened form."""
-    stem = re.sub(r"\.(png|jpe?g)$", "", name, flags=re.IGNORECASE)
-    return re.sub(r"[^0-9A-Za-z]", "", stem.removeprefix("img/")).removeprefix("fashion")
+    return re.sub(r"[^0-9A-Za-z]", "", without_suffix(name).removeprefix("img/")).removeprefix("fashion")
 
 
 def find_sources(names: Iterable[str], folder: Path) -> dict[str, Path]:
@@ -128,11 +128,7 @@ def sex(name: str) -> str | None:
 
 
 def _keys(folder: Path) -> list[tuple[str, Path]]:
-    return [
-        (plain_key(path.relative_to(folder).as_posix()), path)
-        for path in sorted(folder.rglob("*"))
-        if path.suffix.lower() in IMAGE_SUFFIXES
-    ]
+    return [(plain_key(path.relative_to(folder).as_posix()), path) for path in image_files(folder)]
 
 
 def _index(images: Sequence[Path], folder: Path) -> dict[str, Path]:

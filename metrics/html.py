@@ -6,16 +6,13 @@ Every function returns a piece of HTML; text is escaped here, so callers pass it
 from __future__ import annotations
 
 import base64
-import io
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
+from images.pixels import Pixels
+from images.writing import encode_image
 
-Pixels = NDArray[np.uint8]
 Values = Sequence[float | None]
 
 PALETTE = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#0891b2", "#65a30d", "#6b7280")
@@ -120,13 +117,9 @@ def figure(pixels: Pixels, caption: str = "", width: int | None = None, lossless
 
 def data_uri(pixels: Pixels, lossless: bool = True) -> str:
     """An (H, W, 3) uint8 image as a `data:` address."""
-    buffer = io.BytesIO()
-    if lossless:
-        Image.fromarray(pixels).save(buffer, "PNG", optimize=True)
-    else:
-        Image.fromarray(pixels).save(buffer, "JPEG", quality=88)
     kind = "png" if lossless else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    data = encode_image(pixels, f".{kind}", jpeg_quality=88)
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def number(value: float | None, digits: int = 4) -> str:

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
-
+from images.pixels import Pixels, Size, digest, resize
+from images.reading import read_pixels
 from metrics.protocols import FRAME, Protocol
-
-Pixels = NDArray[np.uint8]
-Size = tuple[int, int]
 
 MAX_ASPECT_CHANGE = 0.06  # DeepFashion's 1101x750 to 256x176 changes it by 1 %, a 256x256 image by 31 %
 
@@ -30,24 +24,12 @@ class ImageFile:
 
 def image_file(path: Path, name: str | None = None) -> ImageFile:
     """An image on disk; reading raises ValueError where it is damaged."""
-    return ImageFile(name or path.name, lambda: read_pixels(path), lambda: digest_bytes(path.read_bytes()))
+    return ImageFile(name or path.name, lambda: read_pixels(path), lambda: digest(path.read_bytes()))
 
 
 def array_image(name: str, read: Callable[[], Pixels]) -> ImageFile:
     """An image that something else decodes, such as a store."""
-    return ImageFile(name, read, lambda: digest_bytes(read().tobytes()))
-
-
-def read_pixels(path: Path) -> Pixels:
-    """(H, W, 3) uint8 RGB; raises ValueError naming a file that is no whole image."""
-    try:
-        with Image.open(path) as image:
-            return np.asarray(image.convert("RGB"))
-    except FileNotFoundError:
-        raise ValueError(f"image {path} does not exist") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(f"image {path} is damaged or no image ({reason}); make it again or remove it") from None
+    return ImageFile(name, read, lambda: digest(read().tobytes()))
 
 
 def prepare(image: Pixels, size: Size, protocol: Protocol, name: str) -> Pixels:
@@ -65,7 +47,7 @@ def prepare(image: Pixels, size: Size, protocol: Protocol, name: str) -> Pixels:
             f"{name} is {height}x{width}, of another shape than the generated {size[0]}x{size[1]}; give ground "
             "truth of the same shape, or --protocol dptn for 256x256 images with a border"
         )
-    return _resize(image, size, protocol)
+    return resize(image, size, protocol.resize_filter)
 
 
 def read_generated(image: ImageFile, size: Size, protocol: Protocol) -> Pixels:
@@ -79,19 +61,9 @@ def read_generated(image: ImageFile, size: Size, protocol: Protocol) -> Pixels:
         )
     if found == size:
         return pixels
-    return _crop(pixels, protocol, image.name) if protocol.squares == "frame" else _resize(pixels, size, protocol)
-
-
-def digest_bytes(data: bytes) -> str:
-    """A 128-bit hash in hex."""
-    return hashlib.blake2b(data, digest_size=16).hexdigest()
-
-
-def _resize(image: Pixels, size: Size, protocol: Protocol) -> Pixels:
-    if image.shape[:2] == size:
-        return image
-    resample = Image.Resampling[protocol.resize_filter.upper()]
-    return np.asarray(Image.fromarray(image).resize((size[1], size[0]), resample))
+    if protocol.squares == "frame":
+        return _crop(pixels, protocol, image.name)
+    return resize(pixels, size, protocol.resize_filter)
 
 
 def _crop(image: Pixels, protocol: Protocol, name: str) -> Pixels:

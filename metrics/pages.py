@@ -6,15 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 
+from images.pixels import Pixels, resize
 from metrics import html
 from metrics.compare import Comparison
 from metrics.report import Report, metric_names
 from metrics.slices import extremes, is_better_high
 
-Pixels = NDArray[np.uint8]
 Example = Callable[[str], Sequence[Pixels]]  # pair name -> source (where known), target, generated
 
 TITLES = {
@@ -153,8 +151,8 @@ def _example_figure(name: str, value: float, example: Example) -> str:
 
 def _thumbnail(image: Pixels) -> Pixels:
     height, width = image.shape[:2]
-    size = (max(1, round(width * THUMBNAIL_HEIGHT / height)), THUMBNAIL_HEIGHT)
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
+    size = (THUMBNAIL_HEIGHT, max(1, round(width * THUMBNAIL_HEIGHT / height)))
+    return resize(image, size, "lanczos")
 
 
 def _fine_print(report: Report) -> str:

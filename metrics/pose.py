@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from images.joints import COCO_17, LEFT_SHOULDER, NECK, NOSE, RIGHT_SHOULDER
+
 Joints = NDArray[np.floating]
 
-NOSE, NECK, RIGHT_SHOULDER, LEFT_SHOULDER = 0, 1, 2, 5
 HEAD_SHARE = 0.5
-# Where each OpenPose joint is among COCO's 17; the neck (-1) lies between the shoulders.
-OPENPOSE_FROM_COCO = (0, -1, 6, 8, 10, 5, 7, 9, 12, 14, 16, 11, 13, 15, 2, 1, 4, 3)
 
 
 def openpose_from_coco(keypoints: Joints) -> Joints:
     """(17, 2) keypoints in COCO's order to (18, 2) in OpenPose's."""
-    joints = np.asarray(keypoints, np.float64)[list(OPENPOSE_FROM_COCO)]
+    joints = np.asarray(keypoints, np.float64)[[place or 0 for place in COCO_17]]
     joints[NECK] = (joints[RIGHT_SHOULDER] + joints[LEFT_SHOULDER]) / 2
     return joints
 

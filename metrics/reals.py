@@ -6,7 +6,6 @@ FID and KID and the network's weights: where any of these changes the name does,
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import tempfile
@@ -18,10 +17,11 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from images.pixels import Size, digest
 from metrics import parallel
 from metrics.distribution import FeatureSample, Moments
 from metrics.evaluate import Degrade
-from metrics.images import ImageFile, Size, prepare
+from metrics.images import ImageFile, prepare
 from metrics.networks import weights_hash
 from metrics.scorer import FeatureStatistics, Scorer, degrade_fingerprint, degrade_pixels
 
@@ -36,7 +36,7 @@ def set_hash(images: Sequence[ImageFile]) -> str:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         digests = list(pool.map(lambda image: image.digest(), parallel.share(images)))
     everyone = sorted(digest for part in parallel.gather(digests) for digest in part)
-    return hashlib.blake2b("\n".join(everyone).encode(), digest_size=16).hexdigest()
+    return digest("\n".join(everyone).encode())
 
 
 def real_statistics(
@@ -105,7 +105,7 @@ def _key(content: str, degrade: Degrade | None, scorer: Scorer, size: Size) -> s
         "degrade": degrade_fingerprint(degrade, size),
         "weights": weights_hash(scorer.protocol.inception),
     }
-    return hashlib.blake2b(json.dumps(description, sort_keys=True).encode(), digest_size=16).hexdigest()
+    return digest(json.dumps(description, sort_keys=True).encode())
 
 
 def _write(path: Path, statistics: FeatureStatistics) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -13,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from images.pixels import Pixels, digest, to_signed, to_tensor, to_uint8
 from metrics import networks, paired
 from metrics.distribution import FeatureSample, Moments
-from metrics.images import Pixels
 from metrics.networks import MissingWeights
 from metrics.pose import Joints, openpose_from_coco, pckh
 from metrics.protocols import Protocol
@@ -137,22 +136,11 @@ def pixel_scores(generated: Pixels, target: Pixels, protocol: Protocol) -> Row:
     return scores | {name: function(generated, target) for name, function in metrics.items()}
 
 
-def to_tensor(images: list[Pixels]) -> Tensor:
-    """(B, 3, H, W) uint8 from (H, W, 3) arrays."""
-    return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
-
-
-def to_pixels(images: Tensor) -> list[Pixels]:
-    """(H, W, 3) uint8 arrays from (B, 3, H, W) in [-1, 1], rounded as an image file would be."""
-    grey = ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
-    return list(grey.permute(0, 2, 3, 1).cpu().numpy())
-
-
 def degrade_pixels(images: list[Pixels], degrade: Callable[[Tensor], Tensor] | None) -> list[Pixels]:
     """8-bit images degraded and rounded back to 8 bits, as the files they are compared with are."""
     if degrade is None:
         return images
-    return to_pixels(degrade(to_tensor(images).float() / 127.5 - 1))
+    return list(to_uint8(degrade(to_signed(to_tensor(images)))))
 
 
 def degrade_fingerprint(degrade: Callable[[Tensor], Tensor] | None, size: tuple[int, int]) -> str:
@@ -160,7 +148,7 @@ def degrade_fingerprint(degrade: Callable[[Tensor], Tensor] | None, size: tuple[
     if degrade is None:
         return "clean"
     probe = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
-    return hashlib.blake2b(degrade_pixels([probe], degrade)[0].tobytes(), digest_size=16).hexdigest()
+    return digest(degrade_pixels([probe], degrade)[0].tobytes())
 
 
 def _on_canvas(image: Pixels, size: tuple[int, int]) -> Pixels:

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
+from images.pixels import Pixels
 from metrics import paired
 from metrics.distribution import Moments, frechet_distance, frechet_distance_of
-from metrics.images import Pixels
 from metrics.scorer import Scorer, degrade_pixels
 
 CHECK_SIZE = (256, 176)

@@ -11,9 +11,8 @@ import logging
 import sys
 from pathlib import Path
 
-from PIL import Image
-
 from config.cli import config_from, picture_path, run, run_parser
+from images.writing import write_image
 from studio.blending import exchange_strip, interpolation_strip
 from studio.people import Gallery, person_from
 from studio.pipeline import StepPose
@@ -55,8 +54,7 @@ def main() -> None:
         picture = exchange_strip(model, (first, second), joints, mask, config.seed)
     else:
         picture = interpolation_strip(model, (first, second), joints, arguments.count, config.seed)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(arguments.output)
+    write_image(arguments.output, picture)
     LOG.info("wrote %s", arguments.output)
 
 

@@ -14,16 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from config.cli import run
 from data.checks import Finding, check_counts, check_image, check_joints, check_lines, read_joints, summarise
-from data.images import read_image
 from data.layouts import LAYOUTS, Layout
 from data.pairs import PairLine, read_list, read_pairs, unique_names
 from data.photos import draw_over
 from data.pose import to_image_frame
+from images.pixels import resize
+from images.reading import read_image
+from images.writing import write_image
 
 _COLUMNS, _ROWS, _CELL = 8, 3, (256, 176)
 
@@ -88,16 +89,16 @@ def draw_sheet(root: Path, layout: Layout, joints: dict[str, np.ndarray], path: 
     cells = itertools.product(range(0, sheet.shape[0], height), range(0, sheet.shape[1], width))
     for (y, x), name in zip(cells, names, strict=False):
         sheet[y : y + height, x : x + width] = draw_cell(root, layout, name, joints[name])
-    Image.fromarray(sheet).save(path)
+    write_image(path, sheet)
 
 
 def draw_cell(root: Path, layout: Layout, name: str, joints: np.ndarray) -> np.ndarray:
     """One image of the sheet; grey where it cannot be read."""
     try:
-        image = layout.picture(read_image(root / name), name).resize((_CELL[1], _CELL[0]), Image.Resampling.BICUBIC)
+        image = resize(layout.picture(read_image(root / name), name), _CELL)
     except ValueError:
         return np.full((*_CELL, 3), 128, np.uint8)
-    return draw_over(np.array(image), to_image_frame(joints, _CELL, frame=layout.frame))
+    return draw_over(image, to_image_frame(joints, _CELL, frame=layout.frame))
 
 
 def report(findings: Sequence[Finding], sheet: str) -> int:

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from config.cli import run
 from config.load import load_config
 from data.dataset import PairDataset
 from data.pairs import output_name
 from data.pose import pose_maps
+from images.reading import read_pixels
 from metrics import html
 from trainers.strips import pose_picture, strip
 
@@ -84,7 +84,7 @@ def strips_of(system: str, arguments: argparse.Namespace) -> tuple[str, list[str
         name, sample = output_name(*dataset.names(index)), dataset[index]
         maps = pose_maps(sample["target_pose"][None], config.data.image_size)[0]
         source, target = (sample[f"{role}_image"].permute(1, 2, 0).numpy() for role in ("source", "target"))
-        steps = [np.asarray(Image.open(folder / name)) for folder in folders]
+        steps = [read_pixels(folder / name) for folder in folders]
         pictures = strip([source, pose_picture(maps), *steps, target])
         zoom = max(STRIP_WIDTH // pictures.shape[1], 1)
         enlarged = np.ascontiguousarray(pictures.repeat(zoom, axis=0).repeat(zoom, axis=1))

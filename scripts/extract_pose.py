@@ -22,10 +22,11 @@ from PIL import Image
 from tqdm import tqdm
 
 from config.cli import run
-from data.images import read_image
-from data.importers import COCO_17, reorder
+from data.importers import reorder
 from data.pairs import check_name
 from data.photos import add_photo
+from images.joints import COCO_17
+from images.reading import read_image
 
 _LOG = logging.getLogger("extract_pose")
 _LONGEST_SIDE = 1600

@@ -18,11 +18,12 @@ import numpy as np
 from tqdm import tqdm
 
 from config.cli import run
-from data.images import read_image
 from data.importers import read_annotation_csv, read_coco_json, read_mediapipe_json, read_openpose_json
 from data.openpose import write_keypoints
-from data.pairs import IMAGE_SUFFIXES, check_name
+from data.pairs import check_name
 from data.photos import add_photo
+from images.folders import IMAGE_SUFFIXES
+from images.reading import read_image
 
 _LOG = logging.getLogger("import_poses")
 

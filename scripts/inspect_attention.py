@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from config.cli import config_from, run, run_parser
+from images.writing import write_image
 from studio.inside import Pixel, look_inside, reading_sheet, texture_sheet
 from studio.people import Gallery, draw_pose, person_from
 from studio.pipeline import StepPose
@@ -52,9 +52,8 @@ def main() -> None:
         name = inside.places[place].replace(" ", "_")
         pictures[f"textures_{name}"] = texture_sheet(source.image, inside, place, arguments.textures)
     output = Path(arguments.output_dir)
-    output.mkdir(parents=True, exist_ok=True)
     for name, picture in pictures.items():
-        Image.fromarray(picture).save(output / f"{name}.png")
+        write_image(output / f"{name}.png", picture)
     LOG.info("wrote %d pictures of step %d to %s", len(pictures), step, output)
 
 

@@ -22,7 +22,8 @@ from tqdm import tqdm
 from config.cli import run
 from data.importers import read_pairs_csv
 from data.openpose import pose_file, read_keypoints
-from data.pairs import IMAGE_SUFFIXES, PairLine, build_pairs, read_list, write_pairs
+from data.pairs import PairLine, build_pairs, read_list, write_pairs
+from images.folders import IMAGE_SUFFIXES, image_files
 
 _LOG = logging.getLogger("make_pairs")
 
@@ -63,7 +64,7 @@ def parse() -> argparse.Namespace:
 
 def find_images(root: Path) -> list[str]:
     """Names of all images below `root`/img."""
-    found = [path for path in (root / "img").rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
+    found = image_files(root / "img")
     if not found:
         raise ValueError(f"{root / 'img'} holds no images ({', '.join(IMAGE_SUFFIXES)})")
     return sorted(path.relative_to(root).as_posix() for path in found)

@@ -22,15 +22,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
 from config.cli import run
-from data.images import read_image
 from data.layouts import LAYOUTS
 from data.openpose import pose_file, read_keypoints
-from data.pairs import IMAGE_SUFFIXES, read_list, read_pairs, store_key, unique_names
+from data.pairs import read_list, read_pairs, store_key, unique_names
 from data.store import (
     FORMATS,
     ImageStore,
@@ -41,6 +39,9 @@ from data.store import (
     keypoints_key,
     store_path,
 )
+from images.folders import image_files
+from images.pixels import resize
+from images.reading import read_image
 
 _LOG = logging.getLogger("prepare_data")
 LISTS, PAIRS = ("train.lst", "test.lst"), ("train_pairs.txt", "test_pairs.txt")
@@ -111,8 +112,8 @@ def image_names(root: Path) -> list[str]:
     names = {name for file in LISTS if (root / file).is_file() for name in read_list(root / file)}
     names |= paired_names(root)
     if not names:
-        found = (root / "img" if (root / "img").is_dir() else root).rglob("*")
-        names = {path.relative_to(root).as_posix() for path in found if path.suffix.lower() in IMAGE_SUFFIXES}
+        found = image_files(root / "img" if (root / "img").is_dir() else root)
+        names = {path.relative_to(root).as_posix() for path in found}
     if not names:
         raise ValueError(f"{root} holds no images and no lists of images; --root is the folder that contains img/")
     return sorted(names)
@@ -236,7 +237,7 @@ def _keypoints(job: Job, name: str) -> dict[str, bytes]:
 
 
 def _encode(image: Image.Image, size: Size, job: Job) -> bytes:
-    return encode_image(np.asarray(image.resize((size[1], size[0]), Image.Resampling.BICUBIC)), job.image_format)
+    return encode_image(resize(image, size), job.image_format)
 
 
 @contextmanager

@@ -11,9 +11,8 @@ import logging
 import sys
 from pathlib import Path
 
-from PIL import Image
-
 from config.cli import config_from, picture_path, run, run_parser
+from images.writing import write_image
 from studio.mixing import mix_grid, mix_strip
 from studio.people import Gallery, person_from
 from studio.pipeline import StepPose
@@ -49,8 +48,7 @@ def main() -> None:
         picture = mix_grid(model, people, joints, config.seed)
     else:
         picture = mix_strip(model, people, joints, arguments.switch, config.seed)
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(arguments.output)
+    write_image(arguments.output, picture)
     LOG.info("wrote %s", arguments.output)
 
 

@@ -9,12 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from images.pixels import to_uint8
+from images.pixels import Size, resize, to_signed, to_tensor, to_uint8
 
 OneImage = Image.Image | np.ndarray | Tensor
 Images = OneImage | Sequence[OneImage]
 Maps = np.ndarray | Tensor | Sequence[np.ndarray | Tensor]
-Size = tuple[int, int]
 
 
 def image_batch(images: Images, size: Size, device: torch.device) -> Tensor:
@@ -91,11 +90,7 @@ def is_single(images: Images) -> bool:
 
 
 def _from_pil(image: Image.Image, size: Size) -> Tensor:
-    height, width = size
-    image = image.convert("RGB")
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BICUBIC)
-    return torch.from_numpy(np.array(image)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    return to_signed(to_tensor([resize(image.convert("RGB"), size)]))
 
 
 def _check_tensor(images: Tensor, size: Size) -> Tensor:

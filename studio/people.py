@@ -11,10 +11,11 @@ from torch import Tensor
 
 from config.schema import DataConfig
 from data.dataset import PairDataset
-from data.images import read_image
 from data.openpose import read_keypoints
 from data.pairs import store_key
 from data.pose import POSE_FORMS, to_image_frame
+from images.pixels import resize
+from images.reading import read_image
 from studio.pipeline import StepPose
 
 
@@ -72,5 +73,5 @@ def person_from(name: str, gallery: Gallery) -> Person:
     if not path.is_file():
         return gallery.person(name)
     height, width = gallery.image_size
-    image = np.array(read_image(path).resize((width, height), resample=3))
+    image = resize(read_image(path), (height, width))
     return Person(image, to_image_frame(read_keypoints(path.with_suffix(".txt")), (height, width)))

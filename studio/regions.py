@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data.images import read_image
+from images.pixels import resize
+from images.reading import read_image
 
 Size = tuple[int, int]
 # lines between joints, how thick they are in heights of the torso, and joints whose hull is filled
@@ -47,8 +48,7 @@ def region_mask(joints: np.ndarray, size: Size, region: str) -> np.ndarray:
 
 def mask_from_file(path: str | Path, size: Size) -> np.ndarray:
     """A mask image (white: the region) as (H, W) float32 in [0, 1]; raises ValueError where it is no image."""
-    image = read_image(path).convert("L").resize(size[::-1], resample=2)
-    return np.asarray(image, np.float32) / 255
+    return resize(read_image(path).convert("L"), size, "bilinear").astype(np.float32) / 255
 
 
 def _torso(joints: np.ndarray, size: Size) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from data.openpose import COLOURS, JOINTS, SKELETON_LIMBS
+from data.openpose import COLOURS, SKELETON_LIMBS
+from images.joints import JOINTS
 
 # The drawing is made from the value alone, so that whatever sets it (a chosen pose, an upload, a drag) is shown.
 _TEMPLATE = """

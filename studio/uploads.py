@@ -6,18 +6,18 @@ import json
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-from data.images import read_image
-from data.openpose import NUM_JOINTS, mark_missing, read_keypoints
+from data.openpose import mark_missing, read_keypoints
 from data.pose import to_image_frame
+from images.joints import NUM_JOINTS
+from images.pixels import Size, resize
+from images.reading import image_size, read_image
 
 MAX_BYTES = 8_000_000
 MAX_PIXELS = 25_000_000
 MAX_KEYPOINT_BYTES = 20_000
 # PIL knows formats that run other programs (EPS) or have had holes; a photograph needs none of them
 FORMATS = ("JPEG", "PNG", "WEBP")
-Size = tuple[int, int]
 
 
 def uploaded_image(path: str | Path, size: Size) -> np.ndarray:
@@ -30,17 +30,15 @@ def uploaded_image(path: str | Path, size: Size) -> np.ndarray:
     if path.stat().st_size > MAX_BYTES:
         raise ValueError(f"this file is over {MAX_BYTES // 1_000_000} MB; please choose a smaller image")
     try:
-        with Image.open(path, formats=FORMATS) as image:
-            pixels = image.width * image.height
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        height, width = image_size(path, FORMATS)
+    except ValueError:
         raise ValueError("this file is no JPEG, PNG or WebP image, or it is damaged") from None
-    if pixels > MAX_PIXELS:
+    if height * width > MAX_PIXELS:
         raise ValueError(f"this image has over {MAX_PIXELS // 1_000_000} megapixels; please shrink it first")
     try:
-        photograph = read_image(path, MAX_PIXELS)
+        return resize(read_image(path, formats=FORMATS), size)
     except ValueError:
         raise ValueError("this image is damaged; please choose another one") from None
-    return np.array(photograph.resize(size[::-1], Image.Resampling.BICUBIC))
 
 
 def uploaded_joints(path: str | Path, size: Size) -> np.ndarray:

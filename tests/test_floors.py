@@ -11,7 +11,7 @@ FLOORS = [
     {"config.section", "images"},
     {"data", "models", "losses", "metrics"},
     {"config"},
-    {"trainers"},
+    {"trainers", "evaluation"},
     {"studio"},
     {"scripts", "benchmarks", "train", "inference", "eval_step", "demo"},
 ]
@@ -60,6 +60,19 @@ def test_a_wrong_import_would_be_found(tmp_path, monkeypatch):
         Path(name).write_text(line)
     assert wrong_imports(Path("models/a.py")) == ["trainers"]
     assert wrong_imports(Path("data/b.py")) == ["models"]
+
+
+@pytest.mark.parametrize("path", [*FILES, *Path().glob("*.py")], ids=str)
+def test_only_the_image_room_opens_and_writes_images(path):
+    if path.parts[0] not in ("images", "benchmarks") and path != Path("data/store.py"):  # a store's values are no files
+        calls = {
+            f"{node.func.value.id}.{node.func.attr}"
+            for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, ast.Call)
+            and isinstance(node.func, ast.Attribute)
+            and isinstance(node.func.value, ast.Name)
+        }
+        assert not calls & {"Image.open", "cv2.imread", "cv2.imwrite", "cv2.imencode", "cv2.imdecode"}
 
 
 @pytest.mark.parametrize("path", [path for path in FILES if path.name == "__init__.py"], ids=str)

@@ -8,9 +8,10 @@ import math
 import os
 from pathlib import Path
 
-import cv2
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
+
+from images.writing import write_image
 
 
 class RunLog:
@@ -39,9 +40,7 @@ class RunLog:
     def image(self, step: int, name: str, image: np.ndarray) -> None:
         """An (H, W, 3) uint8 RGB picture to samples/ and TensorBoard."""
         path = self.folder / "samples" / f"{name}_{step:08d}.png"
-        path.parent.mkdir(exist_ok=True)
-        if not cv2.imwrite(str(path), image[..., ::-1]):
-            raise OSError(f"could not write {path}; is the disk full?")
+        write_image(path, image)
         self._tensorboard.add_image(name, image, step, dataformats="HWC")
 
     def close(self) -> None:

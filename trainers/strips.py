@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import colorsys
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from images.pixels import to_uint8
@@ -49,11 +47,3 @@ def step_strip(source: Tensor, pose: Tensor, steps: Sequence[Tensor], target: Te
     """
     images = [*steps] if target is None else [*steps, target]
     return strip([to_uint8(source), pose_picture(pose), *map(to_uint8, images)])
-
-
-def save_animation(path: Path, pictures: Sequence[np.ndarray], milliseconds: int = 150, hold: int = 1200) -> None:
-    """An endless animated WebP of (H, W, 3) pictures, the last one held for `hold` milliseconds."""
-    first, *rest = (Image.fromarray(picture) for picture in pictures)
-    durations = [*[milliseconds] * len(rest), hold]
-    # lossless: lossy WebP blurs just the detail that the steps add
-    first.save(path, "WEBP", save_all=True, append_images=rest, duration=durations, loop=0, lossless=True)

@@ -21,9 +21,9 @@ from data.synthetic.figure import draw, make_model
 from data.synthetic.people import sample_person
 from data.synthetic.pose import sample_pose
 from data.synthetic.views import MAX_VIEWS, sample_camera, view_name
+from images.writing import write_image
 
 MARKER = "synthetic.json"  # says that a folder was made here, so that it may be replaced
-JPEG_QUALITY = 95
 PEOPLE_A_TEST_PERSON = 8
 TEXELS_A_PIXEL = 0.75
 SHORTEST, LONGEST = 32, 4096
@@ -101,10 +101,8 @@ def write_person(root: Path, request: Request, person: int) -> Album:
 
 
 def _write_view(root: Path, name: str, image: np.ndarray, keypoints: Floats) -> None:
-    for path in (root / name, pose_file(root, name)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-    data = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])[1]
-    (root / name).write_bytes(data.tobytes())
+    write_image(root / name, image)
+    pose_file(root, name).parent.mkdir(parents=True, exist_ok=True)
     write_keypoints(pose_file(root, name), keypoints)
 
 

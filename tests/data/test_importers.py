@@ -20,9 +20,10 @@ from data.importers import (
     read_pairs_csv,
     reorder,
 )
-from data.openpose import JOINTS, pose_file, read_keypoints
+from data.openpose import pose_file, read_keypoints
 from data.photos import PHOTO_SIZE, crop_person, draw_over
 from data.pose import to_image_frame
+from images.joints import JOINTS
 from scripts import extract_pose, import_poses, make_pairs
 from tests.data.conftest import run_script, standing
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from data import loader
-from data.openpose import HEATMAP_LIMBS, NUM_JOINTS, SKELETON_LIMBS, mark_missing, read_keypoints, write_keypoints
+from data.openpose import HEATMAP_LIMBS, SKELETON_LIMBS, mark_missing, read_keypoints, write_keypoints
 from data.pose import (
     POSE_FORMS,
     draw_skeleton,
@@ -22,6 +22,7 @@ from data.pose import (
     scale_joints,
     to_image_frame,
 )
+from images.joints import NUM_JOINTS
 
 RECORDED = np.load(Path(__file__).parents[1] / "fixtures" / "pose_recorded.npz")
 CASES = json.loads(str(RECORDED["skeleton_meta"]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -75,6 +77,49 @@ def test_step_folders_hold_every_step_and_end_in_the_final_image(infer, dataset,
     assert_same_images(tmp_path, tmp_path / folders[-1])
     first, last = pictures(tmp_path / folders[0]), pictures(tmp_path)
     assert all((first[name] != last[name]).any() for name in first)
+
+
+def test_images_of_one_folder_are_of_one_checkpoint_and_one_command(infer, dataset, runs, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    assert infer("nted", tmp_path / "out", "--save_steps", "--seed", 1) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.png")}
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert set(manifest["names"]) == expected_names(dataset) and len(manifest["names"]) == len(expected_names(dataset))
+    assert (manifest["run"], manifest["trained_steps"], manifest["seed"]) == ("nted", 7, 1)
+    assert manifest["steps"] == [f"step_{step:02d}" for step in range(NUM_STEPS["nted"])]
+    assert manifest["config"]["schedule"]["num_steps"] == NUM_STEPS["nted"]
+    assert {"time", "command", "torch"} <= manifest["made"].keys()
+    for more, said in (
+        (["--seed", 1], "steps: "),
+        (["--save_steps", "--seed", 2], "seed: 1 there, 2 here"),
+        (["--save_steps", "--seed", 1, "--max_pairs", 1], f"{len(manifest['names'])} images there, 1 here"),
+        (["--save_steps", "--seed", 1, "--strip"], "extras: "),
+    ):
+        assert infer("nted", tmp_path / "out", *more) == 2
+        assert said in capsys.readouterr().err
+    assert infer("dptn", tmp_path / "out", "--save_steps", "--seed", 1) == 2
+    assert "weights: " in capsys.readouterr().err
+    assert {path: path.read_bytes() for path in before} == before
+
+
+def test_files_of_others_are_left_alone(infer, tmp_path, capsys):
+    (tmp_path / "theirs.png").write_bytes(b"precious")
+    assert infer("nted", tmp_path) == 2
+    assert "no manifest.json" in capsys.readouterr().err and os.listdir(tmp_path) == ["theirs.png"]
+
+
+def test_an_interrupted_call_is_finished_by_the_same_call(infer, tmp_path):
+    flags = ["--save_steps", "--strip", "--webp", "--batch_size", 1]
+    assert infer("nted", tmp_path / "whole", *flags) == 0
+    shutil.copytree(tmp_path / "whole", tmp_path / "cut")
+    first, second, *others = sorted(path.name for path in (tmp_path / "cut").glob("*.png"))
+    (tmp_path / "cut" / first).unlink()
+    (tmp_path / "cut" / "step_01" / second).unlink()
+    times = {path: path.stat().st_mtime_ns for path in (tmp_path / "cut").rglob("*.png") if path.name in others}
+    assert infer("nted", tmp_path / "cut", *flags) == 0
+    for path in (tmp_path / "whole").rglob("*.*g"):
+        assert (tmp_path / "cut" / path.relative_to(tmp_path / "whole")).read_bytes() == path.read_bytes()
+    assert times and all(path.stat().st_mtime_ns == time for path, time in times.items())
 
 
 def test_a_strip_shows_source_pose_every_step_and_target(infer, dataset, tmp_path):

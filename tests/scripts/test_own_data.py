@@ -14,9 +14,10 @@ from PIL import Image
 import inference
 import train
 from config.load import load_config
-from data.openpose import JOINTS, pose_file, read_keypoints
+from data.openpose import pose_file, read_keypoints
 from data.photos import PHOTO_SIZE
 from data.pose import to_image_frame
+from images.joints import JOINTS
 from scripts import extract_pose, import_poses, make_pairs, prepare_data
 from tests.runs import save_run, tiny_config
 

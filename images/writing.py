@@ -1,0 +1,71 @@
+"""Files that are there whole or not at all, images among them: the one way in which this project writes an image."""
+
+from __future__ import annotations
+
+import io
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import cv2
+from PIL import Image
+
+from images.pixels import Pixels
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A hidden name beside `path`: what is written to it takes the place of `path` once the block ends well.
+
+    Otherwise an earlier file stays as it was. The folder is made where it is missing.
+
+    Raises:
+        ValueError: a full disk, a folder that may not be written to; names the file.
+    """
+    path = Path(path)
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        reason = error.strerror or error
+        raise ValueError(f"{path} cannot be written ({reason}); free the disk or name another place") from None
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def write_bytes(path: str | Path, data: bytes) -> None:
+    """Write a file whole or not at all; raises ValueError like `replacing`."""
+    with replacing(path) as part:
+        part.write_bytes(data)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write a text file (UTF-8) whole or not at all; raises ValueError like `replacing`."""
+    write_bytes(path, text.encode())
+
+
+def write_image(path: str | Path, image: Pixels) -> None:
+    """Write an (H, W, 3) uint8 image in the format of its name's suffix; raises ValueError like `replacing`."""
+    write_bytes(path, encode_image(image, Path(path).suffix))
+
+
+def encode_image(image: Pixels, suffix: str = ".png", jpeg_quality: int = 95) -> bytes:
+    """An (H, W, 3) uint8 image as the bytes of a file with this suffix; PNG and WebP keep every pixel."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if suffix.lower() in (".jpg", ".jpeg") else []
+    # OpenCV's PNGs take a third of Pillow's time, and free the interpreter meanwhile
+    return cv2.imencode(suffix.lower(), image[..., ::-1], options)[1].tobytes()
+
+
+def write_animation(path: str | Path, images: Sequence[Pixels], milliseconds: int = 150, hold: int = 1200) -> None:
+    """Write an endless animated WebP of (H, W, 3) images, the last one held for `hold` milliseconds."""
+    first, *rest = (Image.fromarray(image) for image in images)
+    durations = [*[milliseconds] * len(rest), hold]
+    file = io.BytesIO()
+    # lossless: lossy WebP blurs just the detail that the steps add
+    first.save(file, "WEBP", save_all=True, append_images=rest, duration=durations, loop=0, lossless=True)
+    write_bytes(path, file.getvalue())

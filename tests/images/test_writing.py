@@ -1,0 +1,46 @@
+"""Files that are there whole or not at all."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from images.reading import read_pixels
+from images.writing import replacing, write_animation, write_image, write_text
+
+RANDOM = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".PNG", ".webp"])
+def test_an_image_is_read_back_equal_and_nothing_is_left_beside_it(tmp_path, suffix):
+    path = tmp_path / "new" / f"a{suffix}"
+    write_image(path, RANDOM)
+    assert (read_pixels(path) == RANDOM).all()
+    assert os.listdir(path.parent) == [path.name]
+
+
+def test_a_broken_write_leaves_the_old_file_and_nothing_else(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with pytest.raises(RuntimeError), replacing(tmp_path / "a.txt") as part:
+        part.write_text("half of the n")
+        raise RuntimeError
+    assert (tmp_path / "a.txt").read_text() == "old" and os.listdir(tmp_path) == ["a.txt"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_is_one_line_with_the_name(tmp_path):
+    with pytest.raises(ValueError, match=r"a\.txt cannot be written \(No space left on device\)"), \
+            replacing(tmp_path / "a.txt"):  # fmt: skip
+        Path("/dev/full").write_text("x")
+    with pytest.raises(ValueError, match=r"b\.png cannot be written"):
+        write_image("/dev/full/b.png", RANDOM)
+
+
+def test_an_animation_holds_every_picture(tmp_path):
+    write_animation(tmp_path / "a.webp", [RANDOM, 255 - RANDOM])
+    with Image.open(tmp_path / "a.webp") as animation:
+        assert animation.n_frames == 2
+        animation.seek(1)
+        assert (np.asarray(animation.convert("RGB")) == 255 - RANDOM).all()
