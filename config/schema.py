@@ -121,6 +121,11 @@ class Config(Section):
             raise ValueError(
                 f"rollout.window is {window}, more than schedule.num_steps ({num_steps}): lower it or set null"
             )
+        if window not in (None, num_steps) and not self.schedule.has_teacher:
+            raise ValueError(
+                f"rollout.window is {window}: with a {self.schedule.kind} schedule, a window that is not all steps "
+                "would start from the target itself: set rollout.window=null"
+            )
         for part in (self.generator, self.objective, self.discriminator, self.schedule):
             if part is not None:
                 part.check_image_size(*self.data.image_size)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from losses.dptn import DPTNObjective
 from losses.nted import NTEDObjective
 from losses.objective import Objective, ObjectiveConfig
+from losses.pix2pix import Pix2PixObjective
 
-OBJECTIVES: dict[str, type[Objective]] = {"dptn": DPTNObjective, "nted": NTEDObjective}
+OBJECTIVES: dict[str, type[Objective]] = {"dptn": DPTNObjective, "nted": NTEDObjective, "pix2pix": Pix2PixObjective}
 
 
 def build_objective(config: ObjectiveConfig) -> Objective:

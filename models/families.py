@@ -6,14 +6,17 @@ from models.discriminators import Discriminator, DiscriminatorConfig, ResidualDi
 from models.dptn import DPTN
 from models.generator import Generator, GeneratorConfig
 from models.nted import NTED
-from models.schedules import Quantize, Resize, Schedule, ScheduleConfig
+from models.patch import PatchDiscriminator
+from models.schedules import Clean, Quantize, Resize, Schedule, ScheduleConfig
+from models.unet import UNet
 
-GENERATORS: dict[str, type[Generator]] = {"dptn": DPTN, "nted": NTED}
+GENERATORS: dict[str, type[Generator]] = {"dptn": DPTN, "nted": NTED, "unet": UNet}
 DISCRIMINATORS: dict[str, type[Discriminator]] = {
+    "patch": PatchDiscriminator,
     "residual": ResidualDiscriminator,
     "stylegan2": StyleGAN2Discriminator,
 }
-SCHEDULES: dict[str, type[Schedule]] = {"quantize": Quantize, "resize": Resize}
+SCHEDULES: dict[str, type[Schedule]] = {"clean": Clean, "quantize": Quantize, "resize": Resize}
 
 
 def build_generator(config: GeneratorConfig, pose_channels: int, num_steps: int) -> Generator:

@@ -17,6 +17,11 @@ class ScheduleConfig(Kind):
 
     num_steps: int = Field(1, ge=1, le=1000, description="S, the number of steps; 1 is the one-step baseline")
 
+    @property
+    def has_teacher(self) -> bool:
+        """Whether a training window may start at a degraded target: not where that is the target itself."""
+        return True
+
 
 class Schedule(nn.Module):
     """What a step starts from and aims at. Images are (B, 3, H, W) in [-1, 1].
@@ -127,6 +132,31 @@ class Resize(Schedule):
 
     def start_canvas(self, source_image: Tensor, noise: Tensor) -> Tensor:
         return self.degrade(source_image, 0) + noise
+
+
+class CleanConfig(ScheduleConfig):
+    """Every step aims at the clean image: iteration without coarse to fine, the control of both forms."""
+
+    kind: Literal["clean"] = "clean"
+    num_steps: int = Field(5, ge=1, le=1000, description="S, the number of steps; 1 is the one-step baseline")
+
+    @property
+    def has_teacher(self) -> bool:
+        """Not this one."""
+        return False
+
+
+class Clean(Schedule):
+    """No degradation at any level; a rollout starts from noise."""
+
+    Config = CleanConfig
+
+    def degrade(self, image: Tensor, level: int | Tensor) -> Tensor:
+        self._levels(image, level)
+        return image
+
+    def start_canvas(self, source_image: Tensor, noise: Tensor) -> Tensor:
+        return noise
 
 
 def _spaced(low: int, full: int, num_steps: int, spacing: str) -> list[int]:
