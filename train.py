@@ -3,7 +3,7 @@
 torchrun --nproc_per_node=2 train.py --config config/nted_256.yaml --name my_run [key=value ...]
 
 Exit codes: 0 finished or out of its time limit, 2 bad input, 3 a process or a loader worker was lost, 4 the losses
-diverged, 75 stopped by a signal after saving (the same command continues).
+diverged, 75 stopped by a signal, all saved (the same command continues).
 """
 
 from __future__ import annotations
@@ -14,11 +14,13 @@ from pathlib import Path
 
 import torch
 
-from config.cli import EXIT_BAD_INPUT, config_from, run, run_parser
-from trainers.distributed import EXIT_LOST, World, connect, is_lost_process
+from config.cli import EXIT_LOST, config_from, run, run_parser
+from data.loader import LostWorker
+from trainers.distributed import FailedElsewhere, World, connect, is_lost_process
 from trainers.guard import Diverged
 from trainers.log import set_aside
-from trainers.trainer import BadDataElsewhere, Ending, Trainer
+from trainers.signals import StopRequest, stop_request
+from trainers.trainer import Ending, Trainer
 
 LOG = logging.getLogger(__name__)
 EXIT_DIVERGED, EXIT_STOPPED = 4, 75
@@ -36,13 +38,16 @@ def main() -> int:
         torch.autograd.set_detect_anomaly(True)
     config, folder = config_from(arguments), Path(arguments.checkpoints_dir) / arguments.name
     try:
-        with connect(arguments.timeout) as world:
+        with stop_request() as request, connect(arguments.timeout) as world:
             if arguments.no_resume and world.is_main:
                 set_aside(folder)
             world.barrier()
-            return train(Trainer(config, folder, world), world)
-    except BadDataElsewhere:
-        return EXIT_BAD_INPUT
+            return train(Trainer(config, folder, world), world, request)
+    except FailedElsewhere as error:
+        return error.exit_code
+    except LostWorker as error:
+        LOG.error("error: %s; run the same command again", error)
+        return EXIT_LOST
     except Diverged as error:
         LOG.error("error: %s", error)
         return EXIT_DIVERGED
@@ -53,12 +58,12 @@ def main() -> int:
         return EXIT_LOST
 
 
-def train(trainer: Trainer, world: World) -> int:
+def train(trainer: Trainer, world: World, request: StopRequest) -> int:
     """Train, say how it went; returns the exit code."""
     if world.is_main:
         step, total = trainer.engine.step, trainer.total_steps
         LOG.info("%s: step %d of %d, %s on %s", trainer.folder, step, total, trainer.engine.dtype, world.device)
-    ending = trainer.train()
+    ending = trainer.train(request)
     if ending is Ending.ASKED_TO_STOP:
         LOG.info("stopped by a signal at step %d; the same command continues", trainer.engine.step)
         return EXIT_STOPPED

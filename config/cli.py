@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +14,10 @@ from config.load import load_config
 from config.schema import Config
 
 EXIT_BAD_INPUT = 2
+EXIT_LOST = 3
 EXIT_INTERRUPTED = 130
+# what asks a command to stop: Ctrl-C; kill, timeout, torchrun and Slurm; Slurm's early warning; a closed terminal
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import signal
+import weakref
 from collections.abc import Iterator, Sequence
+from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
 import cv2
@@ -11,6 +15,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
+from config.cli import STOP_SIGNALS
 from data.dataset import PairDataset, Sample
 from data.draws import Draw
 from data.pose import pose_maps
@@ -19,8 +24,16 @@ from images.noise import normal_noise
 Batch = dict[str, Tensor]
 
 
+class LostWorker(ChildProcessError):
+    """A loader process was killed, mostly by a system that is short of memory."""
+
+
 class Batches:
-    """Iterable of batches over loader processes; bad input met by a process is raised here as one plain ValueError."""
+    """Iterable of batches over loader processes.
+
+    Bad input met by a process is raised here as one plain ValueError, and the end of a process as `LostWorker`. The
+    processes do not hear what asks a command to stop: their owner ends them.
+    """
 
     def __init__(self, dataset: PairDataset, batches: Any, num_workers: int, pin_memory: bool) -> None:
         self._loader: DataLoader = DataLoader(
@@ -37,7 +50,8 @@ class Batches:
         return len(self._loader)
 
     def __iter__(self) -> Iterator[Batch]:
-        for batch in self._loader:
+        batches = _start(self._loader)
+        while (batch := _next(batches)) is not None:
             if isinstance(batch, _BadInput):
                 raise ValueError(batch.message)
             yield batch
@@ -80,6 +94,36 @@ def to_device(batch: Batch, device: torch.device | str) -> Batch:
 
 class _BadInput(NamedTuple):
     message: str
+
+
+def _start(loader: DataLoader) -> Iterator[Batch | _BadInput]:
+    """A loader's batches; its processes inherit that all that asks to stop is blocked, from their first moment on."""
+    others, on_child_death = set(multiprocessing.active_children()), signal.getsignal(signal.SIGCHLD)
+    held = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        batches = iter(loader)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+    # PyTorch's handler would raise in the middle of a step; a lost worker is found where its batch is missing
+    signal.signal(signal.SIGCHLD, on_child_death)
+    # PyTorch asks them to end, and insists with a signal that they do not hear
+    weakref.finalize(batches, _kill, set(multiprocessing.active_children()) - others)
+    return batches
+
+
+def _kill(workers: set[BaseProcess]) -> None:
+    for worker in workers:
+        worker.kill()
+
+
+def _next(batches: Iterator[Batch | _BadInput]) -> Batch | _BadInput | None:
+    """The next batch, None after the last."""
+    try:
+        return next(batches, None)
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise LostWorker(f"{error}; it was killed, perhaps for lack of memory: lower data.num_workers") from None
 
 
 class _Guarded(Dataset):

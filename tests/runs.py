@@ -1,8 +1,11 @@
-"""Runs on disk with random weights: what commands that use a trained model need."""
+"""Runs on disk with random weights, and trainings as processes."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -48,3 +51,26 @@ def tiny_model(system: str, root: Path = Path("."), num_steps: int | None = None
     torch.manual_seed(0)
     generator = build_generator(config.generator, config.data.pose_channels, config.schedule.num_steps)
     return StepPose(config, generator)
+
+
+def start_training(
+    dataset: Path, folder: Path, *more: str, launcher: Sequence[str] = (sys.executable,)
+) -> subprocess.Popen[str]:
+    """`train.py` as the run `run` in a process group of its own, for long; returns once it has logged a step."""
+    flags = ["--config=config/dptn_256.yaml", "--name=run", f"--checkpoints_dir={folder}", "--timeout=30"]
+    keys = overrides("dptn", dataset, "schedule.num_steps=2", "rollout.window=2", "trainer.max_steps=100000", *more)
+    command = [*launcher, "train.py", *flags, *keys]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
+    log, deadline = folder / "run" / "log.jsonl", time.monotonic() + 90
+    while not (log.exists() and log.read_text()):
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0][-2000:]
+        time.sleep(0.1)
+    return process
+
+
+def children(parent: int) -> list[int]:
+    """The processes that a process has started, and that run."""
+    found = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True).stdout.split()
+    return [int(word) for word in found]

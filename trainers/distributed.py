@@ -13,10 +13,19 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from config.cli import EXIT_BAD_INPUT, EXIT_LOST
+from data.loader import LostWorker
 from models.allocator import keep_freed_memory
 
-EXIT_LOST = 3
 START_WAIT = timedelta(minutes=5)
+
+
+class FailedElsewhere(Exception):
+    """Another process failed, and says how; `exit_code` is for all."""
+
+    def __init__(self, exit_code: int) -> None:
+        self.exit_code = exit_code
+        super().__init__("another process failed; its message says how")
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,22 @@ class World:
         message = torch.tensor([value])
         dist.all_reduce(message, dist.ReduceOp.MAX, group=self.control)
         return int(message)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Where any process meets bad input or loses a loader worker inside, one raises it, others FailedElsewhere."""
+        error = None
+        try:
+            yield
+        except (ValueError, OSError) as caught:
+            error = caught
+        code = EXIT_LOST if isinstance(error, LostWorker) else EXIT_BAD_INPUT if error else 0
+        worst = self.most(code)
+        if not worst:
+            return
+        # of those whose failure is the worst, the last one speaks
+        speaker = self.most(self.rank if code == worst else -1)
+        raise error if error and self.rank == speaker else FailedElsewhere(worst)
 
     def mean(self, terms: dict[str, Tensor]) -> dict[str, float]:
         """Each term averaged over the processes, as numbers; waits for the device."""
@@ -97,10 +122,10 @@ def connect(timeout_seconds: float = 1800) -> Iterator[World]:
 
 
 def is_lost_process(error: RuntimeError) -> bool:
-    """Whether an error of PyTorch means that a peer or a loader worker has died or gone silent."""
+    """Whether an error of PyTorch means that a peer has died or gone silent."""
     if isinstance(error, dist.DistError):
         return True
-    signs = ("Connection closed by peer", "Connection reset by peer", "Timed out", "timed out", "DataLoader worker")
+    signs = ("Connection closed by peer", "Connection reset by peer", "Timed out", "timed out")
     return any(sign in str(error) for sign in signs)
 
 

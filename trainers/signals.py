@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
+from config.cli import STOP_SIGNALS
 
 
 class StopRequest:
@@ -25,9 +25,12 @@ class StopRequest:
 
 @contextmanager
 def stop_request() -> Iterator[StopRequest]:
-    """Collect SIGINT, SIGTERM and SIGUSR1 instead of dying of them; the old handlers come back afterwards."""
+    """Collect what asks to stop instead of dying of it; the old handlers come back afterwards."""
     request = StopRequest()
-    before = {number: signal.signal(number, request.receive) for number in STOPPING}
+    # a signal that nohup has set to be ignored stays so
+    before = {number: handler for number in STOP_SIGNALS if (handler := signal.getsignal(number)) != signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, request.receive)
     try:
         yield request
     finally:

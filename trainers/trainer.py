@@ -19,12 +19,12 @@ from data.sampler import Share, StepSampler
 from losses.objective import Terms
 from trainers import saving
 from trainers.checkpoints import checkpoint_path, load_checkpoint
-from trainers.distributed import World
+from trainers.distributed import FailedElsewhere, World
 from trainers.engine import Engine
 from trainers.environment import record_environment
 from trainers.guard import MOST_IN_A_ROW
 from trainers.log import RunLog
-from trainers.signals import StopRequest, stop_request
+from trainers.signals import StopRequest
 from trainers.validation import Validation
 
 
@@ -35,10 +35,6 @@ class Ending(IntEnum):
     FINISHED = 1
     OUT_OF_TIME = 2
     ASKED_TO_STOP = 3
-
-
-class BadDataElsewhere(ValueError):
-    """Another process met bad data, and says so."""
 
 
 class Trainer:
@@ -74,20 +70,27 @@ class Trainer:
         settings = self.config.trainer
         return settings.max_steps or -(-settings.epochs * len(self.dataset) // settings.batch_size)
 
-    def train(self) -> Ending:
+    def train(self, request: StopRequest | None = None) -> Ending:
         """Run until the last step, the time limit or a signal; a checkpoint is saved whenever it stops.
 
+        Args:
+            request: says when to stop; None: nothing does.
+
         Raises:
-            ValueError, OSError: bad training data, when all is saved; BadDataElsewhere in the other processes.
+            ValueError, OSError: bad training data or a lost loader worker, when all is saved; FailedElsewhere in the
+                other processes.
         """
         deadline = time.monotonic() + 60 * (self.config.trainer.max_minutes or float("inf"))
-        ending = Ending.GOING_ON if self.engine.step < self.total_steps else Ending.FINISHED
-        with self._open_log() as log, self._progress() as progress, stop_request() as request:
+        request = request or StopRequest()
+        ending = self._ending(float("inf"), request)
+        if ending is not Ending.GOING_ON:
+            return ending
+        with self._open_log() as log, self._progress() as progress:
             for batches in self._batches():
                 terms = self.engine.train_step(batches, self._epoch())
                 progress.update()
                 ending = self._ending(deadline, request)
-                self._after_step(log, progress, terms, ending)
+                self._after_step(log, progress, terms, ending, request)
                 if ending is not Ending.GOING_ON:
                     break
         return ending
@@ -107,7 +110,9 @@ class Trainer:
             )
         self.world.barrier()
 
-    def _after_step(self, log: RunLog | None, progress: tqdm, terms: Terms, ending: Ending) -> None:
+    def _after_step(
+        self, log: RunLog | None, progress: tqdm, terms: Terms, ending: Ending, request: StopRequest
+    ) -> None:
         """What follows a step where it is due.
 
         The losses are logged before the checkpoint: a run killed in between goes back to before both. The checkpoint
@@ -123,8 +128,8 @@ class Trainer:
         if stopping or step % settings.checkpoint_every == 0:
             self.save()
         if settings.eval_every and step % settings.eval_every == 0 and ending is not Ending.ASKED_TO_STOP:
-            scores = self._validate()
-            if log:
+            scores = self._validate(request)
+            if log and scores:
                 log.scalars(step, self.engine.nimg, scores)
         if ending is not Ending.ASKED_TO_STOP and (stopping or step % settings.sample_every == 0):
             picture = self.validation.picture(self.engine)
@@ -133,9 +138,11 @@ class Trainer:
         if step % MOST_IN_A_ROW == 0:
             self.engine.guard.check()
 
-    def _validate(self) -> dict[str, float]:
-        """Scores of the EMA generator; the best so far is kept as `best.pt`."""
-        scores, metric = self.validation.scores(self.engine), self.config.trainer.best_metric
+    def _validate(self, request: StopRequest) -> dict[str, float]:
+        """Scores of the EMA generator, none once a stop is asked for; the best so far is kept as `best.pt`."""
+        scores, metric = self.validation.scores(self.engine, request), self.config.trainer.best_metric
+        if self.world.most(request.received):
+            return {}
         value, folder = scores[f"eval_{metric}"], self.folder / "checkpoints"
         best = saving.best_value(folder)
         is_better = best is None or (value < best if metric == "l1" else value > best)
@@ -147,7 +154,7 @@ class Trainer:
     def _ending(self, deadline: float, request: StopRequest) -> Ending:
         """The same answer on every process."""
         mine = Ending.OUT_OF_TIME if time.monotonic() > deadline else Ending.GOING_ON
-        if self.engine.step == self.total_steps:
+        if self.engine.step >= self.total_steps:
             mine = Ending.FINISHED
         return Ending(self.world.most(Ending.ASKED_TO_STOP if request.received else mine))
 
@@ -191,16 +198,15 @@ class Trainer:
             yield [to_device(batch, self.world.device) for batch in batches]
 
     def _fetch(self, loader: Iterator[Batch]) -> list[Batch]:
-        """The micro-batches of one step, none after the last; where any process meets bad data, all save and raise."""
-        batches, bad_data = [], None
+        """The micro-batches of one step, none after the last; where any process fails at it, all save and raise."""
+        batches: list[Batch] = []
         try:
-            batches = list(islice(loader, self.num_micro))
-        except (ValueError, OSError) as error:
-            bad_data = error
-        if self.world.most(int(bad_data is not None)):
+            with self.world.together():
+                batches = list(islice(loader, self.num_micro))
+        except (ValueError, OSError, FailedElsewhere):
             if self.engine.step:
                 self.save()
-            raise bad_data or BadDataElsewhere("another process met bad data; its message says where")
+            raise
         return batches
 
     def _progress(self) -> tqdm:

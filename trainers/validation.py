@@ -15,6 +15,7 @@ from models.families import build_schedule
 from models.rollout import Pair, generate
 from trainers.distributed import World
 from trainers.engine import Engine
+from trainers.signals import StopRequest
 from trainers.strips import pose_picture, stack, strip
 
 NUM_STRIPS = 4
@@ -48,8 +49,10 @@ class Validation:
             rows.append(strip([source, pose_picture(pose), *others]))
         return stack(rows)
 
-    def scores(self, engine: Engine) -> dict[str, float]:
+    def scores(self, engine: Engine, request: StopRequest) -> dict[str, float]:
         """Means over the pairs of all processes: SSIM, PSNR and L1 of each step, accuracy of the step labels.
+
+        Left off, and worth nothing, once a stop is asked for: it may take longer than the one who asks will wait.
 
         Names are `eval_ssim_step_03` ..., `eval_ssim` ... of the last step, `eval_step_accuracy_real` and `_fake`.
         """
@@ -57,6 +60,8 @@ class Validation:
         rank, size = self.world.rank, self.world.size
         totals = {name: torch.zeros((), dtype=torch.float64) for name in self._names()}
         for batch in test_loader(self.dataset, self.batch_size, 0, rank, size, indices):
+            if request.received:
+                break
             for name, value in self._score(engine, to_device(batch, self.world.device)).items():
                 totals[name] += value
         means = self.world.mean(totals)

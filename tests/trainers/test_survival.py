@@ -17,13 +17,13 @@ import pytest
 import torch
 
 from scripts.compare_runs import read_log
-from tests.runs import TWO_PROCESSES
+from tests.runs import TWO_PROCESSES, children, start_training
 from tests.tiny import overrides
 from tests.trainers.test_trainer import ALONE, same, tiny
 from trainers import saving
 from trainers.checkpoints import find_checkpoint, list_checkpoints, load_checkpoint
 from trainers.guard import MOST_IN_A_ROW, Diverged, Guard
-from trainers.trainer import Ending, Trainer
+from trainers.trainer import Trainer
 
 ROUNDS = 25
 
@@ -146,48 +146,8 @@ def test_validation_scores_every_step_and_keeps_the_best(dataset, tmp_path):
     assert load_checkpoint(tmp_path / "run" / "checkpoints" / "best.pt")["step"] == best + 1
 
 
-def start(dataset, tmp_path, *more, processes=1):
-    """`train.py` as a process that trains for long; returns once it has logged a step."""
-    launcher = [sys.executable] if processes == 1 else TWO_PROCESSES
-    flags = ["--config=config/dptn_256.yaml", "--name=run", f"--checkpoints_dir={tmp_path}", "--timeout=30"]
-    keys = overrides("dptn", dataset, "schedule.num_steps=2", "rollout.window=2", "trainer.max_steps=100000", *more)
-    command = [*launcher, "train.py", *flags, *keys]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    log, deadline = tmp_path / "run" / "log.jsonl", time.monotonic() + 90
-    while not (log.exists() and log.read_text()):
-        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[0][-2000:]
-        time.sleep(0.1)
-    return process
-
-
-@pytest.mark.parametrize(
-    "number",
-    [
-        signal.SIGTERM,
-        pytest.param(signal.SIGINT, marks=pytest.mark.slow),
-        pytest.param(signal.SIGUSR1, marks=pytest.mark.slow),
-    ],
-)
-def test_a_signal_saves_and_exits_with_75_and_the_same_command_continues(number, dataset, tmp_path):
-    process = start(dataset, tmp_path)
-    process.send_signal(number)
-    output = process.communicate(timeout=60)[0]
-    assert process.returncode == 75, output[-2000:]
-    step = saving.newest_whole(tmp_path / "run" / "checkpoints", set_aside=False)["step"]
-    assert step >= 1
-    config = tiny("dptn", dataset, f"trainer.max_steps={step}")
-    resumed = Trainer(config, tmp_path / "run", ALONE)
-    assert resumed.engine.step == step
-    assert resumed.train() is Ending.FINISHED
-
-
-def children(parent: int) -> list[int]:
-    found = subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True).stdout.split()
-    return [int(word) for word in found]
-
-
 def test_a_dead_peer_ends_the_run_with_a_message(dataset, tmp_path):
-    process = start(dataset, tmp_path, processes=2)
+    process = start_training(dataset, tmp_path, launcher=TWO_PROCESSES)
     ranks = children(process.pid)
     assert len(ranks) >= 2
     os.kill(ranks[-1], signal.SIGKILL)

@@ -1,0 +1,34 @@
+"""Loader processes and signals."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+
+import pytest
+
+from config.cli import STOP_SIGNALS
+from data import loader
+from data.dataset import PairDataset
+from tests.tiny import SIZE
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_a_worker_survives_a_signal_that_comes_before_it_has_started(number, dataset, monkeypatch):
+    monkeypatch.setattr(loader.cv2, "setNumThreads", lambda _: os.kill(os.getpid(), number))
+    batches = loader.test_loader(PairDataset(dataset, "test", SIZE, "skeleton"), 1, num_workers=1)
+    assert len(list(batches)) == len(batches) > 0
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_that_hangs_is_killed_by_its_owner(dataset, monkeypatch):
+    """PyTorch would ask it to end with a signal that it does not hear, and wait for ever at exit."""
+    batches = iter(loader.test_loader(PairDataset(dataset, "test", SIZE, "skeleton"), 1, num_workers=1))
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    os.kill(worker.pid, signal.SIGSTOP)
+    monkeypatch.setattr("torch.utils.data._utils.MP_STATUS_CHECK_INTERVAL", 0.1)
+    batches.close()
+    worker.join(10)
+    assert worker.exitcode == -signal.SIGKILL
