@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import torch
@@ -18,6 +20,7 @@ from config.cli import EXIT_LOST, config_from, run, run_parser
 from data.loader import LostWorker
 from trainers.distributed import FailedElsewhere, World, connect, is_lost_process
 from trainers.guard import Diverged
+from trainers.lock import locked
 from trainers.log import set_aside
 from trainers.signals import StopRequest, stop_request
 from trainers.trainer import Ending, Trainer
@@ -38,10 +41,7 @@ def main() -> int:
         torch.autograd.set_detect_anomaly(True)
     config, folder = config_from(arguments), Path(arguments.checkpoints_dir) / arguments.name
     try:
-        with stop_request() as request, connect(arguments.timeout) as world:
-            if arguments.no_resume and world.is_main:
-                set_aside(folder)
-            world.barrier()
+        with stop_request() as request, connect(arguments.timeout) as world, held(folder, world, arguments.no_resume):
             return train(Trainer(config, folder, world), world, request)
     except FailedElsewhere as error:
         return error.exit_code
@@ -56,6 +56,19 @@ def main() -> int:
             raise
         LOG.error("error: another process was lost or is silent (%s); run the same command again", error)
         return EXIT_LOST
+
+
+@contextmanager
+def held(folder: Path, world: World, afresh: bool) -> Iterator[None]:
+    """The run's folder, for these processes alone; set aside first for a start `afresh`. Raises ValueError."""
+    with ExitStack() as stack:
+        with world.together():
+            if world.is_main and afresh and folder.exists():
+                with locked(folder):
+                    set_aside(folder)
+            if world.is_main:
+                stack.enter_context(locked(folder))
+        yield
 
 
 def train(trainer: Trainer, world: World, request: StopRequest) -> int:

@@ -68,6 +68,5 @@ def _step_of(line: str) -> float:
 
 def set_aside(folder: Path) -> None:
     """Rename a run's folder to the first free NAME_old_N, so that a fresh start loses nothing."""
-    if folder.exists():
-        number = next(n for n in itertools.count(1) if not folder.with_name(f"{folder.name}_old_{n}").exists())
-        folder.rename(folder.with_name(f"{folder.name}_old_{number}"))
+    number = next(n for n in itertools.count(1) if not folder.with_name(f"{folder.name}_old_{n}").exists())
+    folder.rename(folder.with_name(f"{folder.name}_old_{number}"))
