@@ -1,8 +1,10 @@
-"""Fixtures shared by the tests: a small dataset with real files, one thread, no network."""
+"""Fixtures shared by the tests: a small dataset with real files, one thread, no network, commands."""
 
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -13,6 +15,7 @@ import pytest
 import torch
 from hypothesis import settings
 
+from config.cli import run
 from tests.tiny import SIZE
 
 torch.set_num_threads(1)
@@ -62,8 +65,18 @@ def raw_dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def dataset(raw_dataset: Path) -> Path:
     """The same with its LMDB, made by the real command."""
     import subprocess
-    import sys
 
     command = [sys.executable, "-m", "scripts.prepare_data", "--root", str(raw_dataset), "--out", str(raw_dataset)]
     subprocess.run([*command, "--sizes", f"{SIZE[0]}-{SIZE[1]}", "--n_worker", "1"], check=True, capture_output=True)
     return raw_dataset
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """Call an entry point as a command line with these words does, in this process; returns its exit code."""
+
+    def call(main: Callable[[], int | None], *words: object) -> int:
+        monkeypatch.setattr(sys, "argv", ["command", *map(str, words)])
+        return run(main)
+
+    return call

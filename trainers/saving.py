@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from config.schema import Config
 from trainers import checkpoints
@@ -50,16 +51,32 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any], keep: int) -> Path:
     return path
 
 
-def save_best(folder: Path, state: Mapping[str, Any], value: float) -> None:
-    """Write `state` as `best.pt`, and the value that made it the best, as text, beside it; raises as above."""
+def save_best(folder: Path, state: Mapping[str, Any], metric: str, value: float) -> None:
+    """Write `state` as `best.pt`, and the metric that it is the best by, as text, beside it; raises as above."""
     _write(folder / "best.pt", state)
-    replace_text(folder / "best", f"{value!r}\n")
+    replace_text(folder / "best", f"{metric} {value!r}\n")
 
 
-def best_value(folder: Path) -> float | None:
-    """The value of `best.pt`; None where there is none."""
+def best_value(folder: Path, metric: str) -> float | None:
+    """The value of `best.pt` by a metric; None, with a warning, where it is the best by another one or unreadable."""
     path = folder / "best"
-    return float(path.read_text()) if path.exists() else None
+    if not path.exists():
+        return None
+    try:
+        *names, value = path.read_text().split()
+        # older files hold the number alone
+        name = names[0] if names else _best_metric(load_checkpoint(folder / "best.pt"))
+        if name == metric:
+            return float(value)
+    except ValueError as error:
+        LOG.warning("%s cannot be read (%s): the best begins anew", path, error)
+        return None
+    LOG.warning("%s is the best by %s, trainer.best_metric is %s now: the best begins anew", path, name, metric)
+    return None
+
+
+def _best_metric(state: Mapping[str, Any]) -> str:
+    return yaml.safe_load(state["config"])["trainer"].get("best_metric", "ssim")
 
 
 def newest_whole(folder: Path, set_aside: bool, device: torch.device | str = "cpu") -> dict[str, Any] | None:
@@ -108,6 +125,20 @@ def _write(path: Path, state: Mapping[str, Any]) -> None:
 def check_run(path: Path, saved: str, config: Config) -> None:
     """Raise ValueError with the differences where a checkpoint's config (YAML text) describes another run."""
     checkpoints.check_config(path, saved, config, RUN_KEYS)
+
+
+def check_data(path: Path, state: Mapping[str, Any], data: Mapping[str, str], root: str) -> None:
+    """Raise ValueError where a checkpoint was trained on other data than those at `root`; `data`: their fingerprint."""
+    old_root, known = yaml.safe_load(state["config"])["data"]["root"], state.get("data") or {}
+    # where the pairs differ, so do the few images that were looked at
+    different = next((part for part in data if part in known and known[part] != data[part]), None)
+    if different:
+        raise ValueError(
+            f"{path} was trained on other data ({old_root}): the {different} in {root} differ; "
+            "set data.root to the data of then, or use another --name"
+        )
+    if old_root != root:
+        LOG.info("data moved from %s to %s%s", old_root, root, ": the same" if known else ", not compared")
 
 
 def replace_text(path: Path, text: str) -> None:

@@ -8,12 +8,14 @@ from contextlib import closing, contextmanager
 from enum import IntEnum
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
 from config.load import dump_config
 from config.schema import Config
 from data.dataset import PairDataset
+from data.fingerprint import fingerprint
 from data.loader import Batch, to_device, train_loader
 from data.sampler import Share, StepSampler
 from losses.objective import Terms
@@ -50,16 +52,20 @@ class Trainer:
     def __init__(self, config: Config, folder: Path, world: World) -> None:
         self.config, self.folder, self.world = config, folder, world
         self.micro_batch_size, self.num_micro = micro_batches(config, world.size)
-        self.dataset = PairDataset(
-            config.data.root,
-            "train",
-            config.data.image_size,
-            config.data.pose,
-            augment_scale=config.data.augment_scale,
-            num_directions=2 if config.rollout.bidirectional else 1,
-            seed=config.seed,
-        )
-        self._check_folder()
+        self.data: dict[str, str] = {}
+        with world.together():
+            self.dataset = PairDataset(
+                config.data.root,
+                "train",
+                config.data.image_size,
+                config.data.pose,
+                augment_scale=config.data.augment_scale,
+                num_directions=2 if config.rollout.bidirectional else 1,
+                seed=config.seed,
+            )
+            if world.is_main:
+                self.data = fingerprint(self.dataset)
+            self._check_folder()
         self.engine = Engine(config, world)
         self._resume()
         self.validation = Validation(config, world)
@@ -102,12 +108,14 @@ class Trainer:
             return settings.epochs * self.engine.step / settings.max_steps
         return self.engine.nimg / len(self.dataset)
 
+    def state(self) -> dict[str, Any]:
+        """What a checkpoint holds: all of the engine, and what the training data were (the main process knows)."""
+        return {**self.engine.state(), "data": self.data}
+
     def save(self) -> None:
         """Write a checkpoint (the main process); every process returns when it is there."""
         if self.world.is_main:
-            saving.save_checkpoint(
-                self.folder / "checkpoints", self.engine.state(), self.config.trainer.keep_checkpoints
-            )
+            saving.save_checkpoint(self.folder / "checkpoints", self.state(), self.config.trainer.keep_checkpoints)
         self.world.barrier()
 
     def _after_step(
@@ -143,11 +151,11 @@ class Trainer:
         scores, metric = self.validation.scores(self.engine, request), self.config.trainer.best_metric
         if self.world.most(request.received):
             return {}
-        value, folder = scores[f"eval_{metric}"], self.folder / "checkpoints"
-        best = saving.best_value(folder)
-        is_better = best is None or (value < best if metric == "l1" else value > best)
-        if self.world.is_main and is_better:
-            saving.save_best(folder, self.engine.state(), value)
+        if self.world.is_main:
+            value, folder = scores[f"eval_{metric}"], self.folder / "checkpoints"
+            best = saving.best_value(folder, metric)
+            if best is None or (value < best if metric == "l1" else value > best):
+                saving.save_best(folder, self.state(), metric, value)
         self.world.barrier()
         return scores
 
@@ -166,14 +174,15 @@ class Trainer:
     def _resume(self) -> None:
         """The main process chooses the checkpoint, so that all continue from the same one."""
         folder, device = self.folder / "checkpoints", self.world.device
-        state = saving.newest_whole(folder, set_aside=True, device=device) if self.world.is_main else None
+        state = None
+        with self.world.together():
+            if self.world.is_main and (state := saving.newest_whole(folder, set_aside=True, device=device)):
+                path = checkpoint_path(folder, state["step"])
+                saving.check_run(path, state["config"], self.config)
+                saving.check_data(path, state, self.data, self.config.data.root)
         step = self.world.most(state["step"] if state else -1)
-        if step < 0:
-            return
-        path = checkpoint_path(folder, step)
-        state = state or load_checkpoint(path, device)
-        saving.check_run(path, state["config"], self.config)
-        self.engine.load_state(state)
+        if step >= 0:
+            self.engine.load_state(state or load_checkpoint(checkpoint_path(folder, step), device))
 
     @contextmanager
     def _open_log(self) -> Iterator[RunLog | None]:

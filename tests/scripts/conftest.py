@@ -1,26 +1,12 @@
-"""What tests of commands share: a way to call one, and runs with random weights."""
+"""What tests of commands share: runs with random weights."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from config.cli import run
 from tests.runs import NUM_STEPS, save_run, tiny_config
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
-    """Call an entry point as a command line with these words does, in this process; returns its exit code."""
-
-    def call(main: Callable[[], int | None], *words: object) -> int:
-        monkeypatch.setattr(sys, "argv", ["command", *map(str, words)])
-        return run(main)
-
-    return call
 
 
 @pytest.fixture(scope="session")

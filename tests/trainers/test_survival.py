@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 import torch
 
+from data.fingerprint import NUM_IMAGES
 from scripts.compare_runs import read_log
 from tests.runs import TWO_PROCESSES, children, start_training
 from tests.tiny import overrides
@@ -235,7 +236,8 @@ runpy.run_path("train.py", run_name="__main__")
 def test_bad_data_of_one_process_is_named_once_and_all_is_saved(rank, good_steps, num_workers, dataset, tmp_path):
     script = tmp_path / "damaged.py"
     # a step of a process reads two images
-    script.write_text(DAMAGED.replace("BAD_RANK", f"'{rank}'").replace("NUM_GOOD", str(2 * good_steps)))
+    num_good = 2 * good_steps + (NUM_IMAGES if rank == 0 else 0)  # the first process looks at a few at the start
+    script.write_text(DAMAGED.replace("BAD_RANK", f"'{rank}'").replace("NUM_GOOD", str(num_good)))
     launcher = [*TWO_PROCESSES, str(script)]
     flags = ["--config=config/dptn_256.yaml", "--name=run", f"--checkpoints_dir={tmp_path}"]
     keys = overrides("dptn", dataset, "schedule.num_steps=2", "rollout.window=2", "trainer.max_steps=9")
