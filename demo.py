@@ -11,16 +11,18 @@ import os
 import sys
 from pathlib import Path
 
-from config.cli import run
+from config.cli import add_which_iter, run, run_name
 
 LOG = logging.getLogger(__name__)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--name", required=True, help="name of the run: its folder is CHECKPOINTS_DIR/NAME")
+    parser.add_argument(
+        "--name", type=run_name, required=True, help="name of the run: its folder is CHECKPOINTS_DIR/NAME"
+    )
     parser.add_argument("--checkpoints_dir", default="result", help="folder of all runs (default: result)")
-    parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
+    add_which_iter(parser)
     parser.add_argument("--data_root", help="dataset to choose people from (default: the run's own)")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")

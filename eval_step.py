@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import torch
 
-from config.cli import run
+from config.cli import Parser, run
 from config.load import load_config
 from config.schema import Config
 from data.openpose import DEEPFASHION_FRAME, pose_file, read_keypoints
@@ -95,7 +95,7 @@ class Dataset:
 
 def parse_arguments() -> argparse.Namespace:
     """The command line; where there is no --config, --ground_truth stands for it."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", help="YAML file of the run: its test pairs, image size and schedule are used")
     parser.add_argument("--name", help="name of the run, for the report")
     parser.add_argument("--checkpoints_dir", default="result", help="accepted, not used: scores need images alone")

@@ -16,7 +16,7 @@ import numpy as np
 from torch import Tensor
 from tqdm import tqdm
 
-from config.cli import config_from, run, run_parser
+from config.cli import add_which_iter, config_from, run, run_parser
 from data.dataset import PairDataset
 from data.loader import Batch, test_loader, to_device
 from data.pairs import output_name
@@ -32,18 +32,20 @@ from trainers.strips import step_strip
 
 LOG = logging.getLogger(__name__)
 STRIPS, ANIMATIONS = "strips", "animations"
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
 def parse() -> argparse.Namespace:
     parser = run_parser("Draw the test pairs with the EMA generator of a run.")
     parser.add_argument("--output_dir", required=True, help="folder of the images")
-    parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
+    add_which_iter(parser)
+    parser.add_argument("--no_resume", action="store_true", help="accepted as published; drawing resumes nothing")
     parser.add_argument("--save_steps", action="store_true", help="every step's image too, in step_00, step_01 ...")
     parser.add_argument("--strip", action="store_true", help="source, pose, every step and target in one, in strips")
     parser.add_argument("--webp", action="store_true", help="the steps as an animated WebP, in animations")
     parser.add_argument("--batch_size", type=int, default=8, help="pairs at once, a process")
     parser.add_argument("--max_pairs", type=int, help="only the first so many test pairs")
-    parser.add_argument("--compile", dest="compile_mode", metavar="MODE", help="a mode of torch.compile: default, ...")
+    parser.add_argument("--compile", dest="compile_mode", choices=COMPILE_MODES, help="a mode of torch.compile")
     return parser.parse_args()
 
 
@@ -167,4 +169,4 @@ def write(file: File) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run(main, less_memory="lower --batch_size"))

@@ -27,6 +27,7 @@ from trainers.trainer import Ending, Trainer
 
 LOG = logging.getLogger(__name__)
 EXIT_DIVERGED, EXIT_STOPPED = 4, 75
+LESS_MEMORY = "lower trainer.max_batch_per_process (the rest is accumulated), or set trainer.recompute_activations=true"
 
 
 def main() -> int:
@@ -84,4 +85,4 @@ def train(trainer: Trainer, world: World, request: StopRequest) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run(main))
+    sys.exit(run(main, LESS_MEMORY))

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from config.cli import config_from, run, run_parser
+from config.cli import add_which_iter, config_from, run, run_parser
 from models.rollout import Pair, switched
 from studio.mixing import source_pairs
 from studio.people import Gallery, Person
@@ -32,7 +32,7 @@ REGION = "upper_body"
 def parse() -> argparse.Namespace:
     parser = run_parser("Measure style mixing, fading and the exchange of a region.")
     parser.add_argument("--count", type=int, default=50, help="pairs of people, each drawn in the pose of a third")
-    parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
+    add_which_iter(parser)
     return parser.parse_args()
 
 

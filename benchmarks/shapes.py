@@ -34,7 +34,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from benchmarks.worker import Batch, benchmark_config, flops_of, synthetic_batch
-from config.cli import run
+from config.cli import Parser, run
 from config.schema import Config
 from trainers.distributed import World
 from trainers.engine import Engine
@@ -125,9 +125,7 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=(__doc__ or "").splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter
-    )
+    parser = Parser(description=(__doc__ or "").splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--config", required=True, help="YAML file, e.g. config/nted_256.yaml")
     parser.add_argument("--batch", type=int, help="pairs a step; default: trainer.max_batch_per_process")
     parser.add_argument("--bf16", type=float, default=989, help="TFLOP/s of matrix products in bf16")

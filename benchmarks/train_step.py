@@ -27,7 +27,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from config.cli import run
+from config.cli import Parser, run
 
 ROOT, WORKER = Path(__file__).parents[1], Path(__file__).with_name("worker.py")
 UNITS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")
@@ -129,7 +129,7 @@ def main() -> None:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = Parser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--config", required=True, help="YAML file, e.g. config/nted_256.yaml")
     parser.add_argument("--against", metavar="REV", help="another revision to take steps with by turns")
     parser.add_argument("--batch", type=int, help="pairs a process a step; default: trainer.max_batch_per_process")

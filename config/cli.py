@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from config.load import load_config
 from config.schema import Config
@@ -18,33 +20,47 @@ EXIT_LOST = 3
 EXIT_INTERRUPTED = 130
 # what asks a command to stop: Ctrl-C; kill, timeout, torchrun and Slurm; Slurm's early warning; a closed terminal
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+# what PyTorch's allocators say on a GPU and on the CPU; this module does without PyTorch
+OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
-def run(main: Callable[[], int | None]) -> int:
-    """Call an entry point; bad input becomes one line on stderr and exit code 2.
+class Parser(argparse.ArgumentParser):
+    """A parser of flags and overrides in any order."""
 
-    `STEPPOSE_TRACEBACK=1` shows the whole trace instead, for developers.
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As usual, but overrides may stand between the flags."""
+        return self.parse_intermixed_args(args, namespace)
+
+
+def run(main: Callable[[], int | None], less_memory: str = "use a machine with more memory") -> int:
+    """Call an entry point; bad input, or too much for the memory, becomes one line on stderr and exit code 2.
+
+    `less_memory` says what needs less. `STEPPOSE_TRACEBACK=1` shows the whole trace instead, for developers.
     """
     is_main = os.environ.get("RANK", "0") == "0"  # of several processes one says what all have to say
     logging.basicConfig(level=logging.INFO if is_main else logging.WARNING, format="%(message)s")
     try:
         return main() or 0
-    except (ValueError, OSError) as error:
-        if os.environ.get("STEPPOSE_TRACEBACK"):
+    except (ValueError, OSError, RuntimeError, MemoryError) as error:
+        is_full = isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
+        if os.environ.get("STEPPOSE_TRACEBACK") or (isinstance(error, RuntimeError) and not is_full):
             raise
-        sys.stderr.write(f"error: {' '.join(str(error).split())}\n")
+        says = f"out of memory{_amount(error)}; {less_memory}" if is_full else str(error)
+        sys.stderr.write(f"error: {' '.join(says.split())}\n")
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return EXIT_INTERRUPTED
 
 
-def run_parser(description: str) -> argparse.ArgumentParser:
+def run_parser(description: str) -> Parser:
     """A parser with the flags of the published commands that every run takes."""
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = Parser(description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--config", required=True, help="YAML file, e.g. config/nted_256.yaml")
-    parser.add_argument("--name", required=True, help="name of the run: its folder is CHECKPOINTS_DIR/NAME")
+    parser.add_argument(
+        "--name", type=run_name, required=True, help="name of the run: its folder is CHECKPOINTS_DIR/NAME"
+    )
     parser.add_argument("--checkpoints_dir", default="result", help="folder of all runs")
     parser.add_argument("--seed", type=int, help="overrides `seed` of the config")
     parser.add_argument("--debug", action="store_true", help="log every step, detect anomalies (train.py alone)")
@@ -54,6 +70,29 @@ def run_parser(description: str) -> argparse.ArgumentParser:
         "overrides", nargs="*", metavar="key=value", help="override of an option, e.g. trainer.batch_size=8"
     )
     return parser
+
+
+def add_which_iter(parser: argparse.ArgumentParser) -> None:
+    """The flag that chooses a run's checkpoint: None for the newest."""
+    parser.add_argument(
+        "--which_iter", type=checkpoint_step, metavar="STEP", help="step of the checkpoint, or `latest` (the default)"
+    )
+
+
+def checkpoint_step(text: str) -> int | None:
+    """The value of `--which_iter`."""
+    if text == "latest":
+        return None
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a step nor `latest`")
+    return int(text)
+
+
+def run_name(text: str) -> str:
+    """The value of `--name`, refused where the folder would not be inside that of all runs."""
+    if not text.strip(" .") or Path(text).is_absolute() or ".." in Path(text).parts:
+        raise argparse.ArgumentTypeError(f"{text!r} names no folder inside that of all runs; give a plain name")
+    return text
 
 
 def picture_path(text: str) -> Path:
@@ -70,3 +109,9 @@ def config_from(arguments: argparse.Namespace) -> Config:
     if arguments.seed is not None:
         overrides.append(f"seed={arguments.seed}")
     return load_config(arguments.config, overrides)
+
+
+def _amount(error: BaseException) -> str:
+    """How much was asked for in vain, where an error says so."""
+    match = re.search(r"allocate ([\d.]+ \w+)", str(error))
+    return f": {match[1]} more cannot be had" if match else ""

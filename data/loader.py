@@ -121,7 +121,7 @@ def _next(batches: Iterator[Batch | _BadInput]) -> Batch | _BadInput | None:
     try:
         return next(batches, None)
     except RuntimeError as error:
-        if "DataLoader worker" not in str(error):
+        if "exited unexpectedly" not in str(error):  # an error within one says where it was caught
             raise
         raise LostWorker(f"{error}; it was killed, perhaps for lack of memory: lower data.num_workers") from None
 

@@ -11,7 +11,7 @@ import logging
 import sys
 from pathlib import Path
 
-from config.cli import config_from, picture_path, run, run_parser
+from config.cli import add_which_iter, config_from, picture_path, run, run_parser
 from images.writing import write_image
 from studio.blending import exchange_strip, interpolation_strip
 from studio.people import Gallery, person_from
@@ -30,7 +30,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--region", help=f"take this region from B: {', '.join(REGIONS)}")
     parser.add_argument("--mask", help="take the white part of this image (in the target's pose) from B")
     parser.add_argument("--output", type=picture_path, default="blend.png", help="the picture to write")
-    parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
+    add_which_iter(parser)
     return parser.parse_args()
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from config.cli import run
+from config.cli import add_which_iter, run
 from config.load import dump_config
 from models.rollout import Pair
 from studio.pipeline import CONFIG_FILE, WEIGHTS_FILE, StepPose
@@ -29,7 +29,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--name", required=True, help="name of the run: its folder is CHECKPOINTS_DIR/NAME")
     parser.add_argument("--checkpoints_dir", default="result", help="folder of all runs (default: result)")
-    parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
+    add_which_iter(parser)
     parser.add_argument("--format", choices=("safetensors", "torch_export"), required=True, help="what to write")
     parser.add_argument("--output_dir", required=True, help="folder to write")
     return parser.parse_args()

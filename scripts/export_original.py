@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from config.cli import run
+from config.cli import add_which_iter, run
 from config.schema import Config
 from models.originals import SYSTEMS, misfit
 from models.originals_files import NETWORKS, pack
@@ -22,7 +22,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Write a run's weights under the published names.")
     parser.add_argument("--name", required=True, help="name of the run: its folder is CHECKPOINTS_DIR/NAME")
     parser.add_argument("--checkpoints_dir", type=Path, default=Path("result"), help="folder of all runs")
-    parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
+    add_which_iter(parser)
     parser.add_argument("--output", type=Path, required=True, help="folder for the published files")
     return parser.parse_args()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from config.cli import config_from, run, run_parser
+from config.cli import add_which_iter, config_from, run, run_parser
 from images.writing import write_image
 from studio.inside import Pixel, look_inside, reading_sheet, texture_sheet
 from studio.people import Gallery, draw_pose, person_from
@@ -32,7 +32,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--textures", type=int, default=6, help="NTED: how many textures of each layer to show")
     parser.add_argument("--output_dir", default="attention", help="folder of the pictures")
-    parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
+    add_which_iter(parser)
     return parser.parse_args()
 
 

@@ -11,7 +11,7 @@ import logging
 import sys
 from pathlib import Path
 
-from config.cli import config_from, picture_path, run, run_parser
+from config.cli import add_which_iter, config_from, picture_path, run, run_parser
 from images.writing import write_image
 from studio.mixing import mix_grid, mix_strip
 from studio.people import Gallery, person_from
@@ -28,7 +28,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--switch", type=int, nargs="+", help="the steps at which the next source takes over")
     parser.add_argument("--grid", action="store_true", help="all switch steps by all pairs of sources, in one picture")
     parser.add_argument("--output", type=picture_path, default="mix.png", help="the picture to write")
-    parser.add_argument("--which_iter", type=int, help="step of the checkpoint (default: the newest)")
+    add_which_iter(parser)
     return parser.parse_args()
 
 

@@ -100,12 +100,14 @@ def connect(timeout_seconds: float = 1800) -> Iterator[World]:
     take `START_WAIT` to start. On the CPU they keep the memory that they free.
 
     Raises:
-        ValueError: the timeout is not positive, or a process has no GPU of its own.
+        ValueError: the timeout is not positive, a process has no GPU of its own, or a number in the environment is none.
     """
-    size, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    size, rank = _from_environment("WORLD_SIZE", 1, at_least=1), _from_environment("RANK", 0)
+    if rank >= size:
+        raise ValueError(f"RANK is {rank} in the environment, of {size} processes (WORLD_SIZE); unset both")
     if not timeout_seconds > 0:
         raise ValueError(f"the timeout is {timeout_seconds} s; it must be positive")
-    device = _device(int(os.environ.get("LOCAL_RANK", 0)))
+    device = _device(_from_environment("LOCAL_RANK", 0))
     if device.type == "cpu":
         keep_freed_memory()
     if size == 1:
@@ -127,6 +129,13 @@ def is_lost_process(error: RuntimeError) -> bool:
         return True
     signs = ("Connection closed by peer", "Connection reset by peer", "Timed out", "timed out")
     return any(sign in str(error) for sign in signs)
+
+
+def _from_environment(name: str, default: int, at_least: int = 0) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal() or int(text) < at_least:
+        raise ValueError(f"{name} is {text!r} in the environment, not a whole number from {at_least} on; unset it")
+    return int(text)
 
 
 def _device(local_rank: int) -> torch.device:
