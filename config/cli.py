@@ -6,7 +6,6 @@ import argparse
 import logging
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -18,8 +17,6 @@ from config.schema import Config
 EXIT_BAD_INPUT = 2
 EXIT_LOST = 3
 EXIT_INTERRUPTED = 130
-# what asks a command to stop: Ctrl-C; kill, timeout, torchrun and Slurm; Slurm's early warning; a closed terminal
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 # what PyTorch's allocators say on a GPU and on the CPU; this module does without PyTorch
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")

@@ -15,13 +15,14 @@ from torch import Tensor
 from torch.nn.functional import pad
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from config.cli import STOP_SIGNALS
 from data.dataset import PairDataset, Sample
 from data.draws import Draw
 from data.pose import pose_maps
 from images.noise import normal_noise
 
 Batch = dict[str, Tensor]
+# what asks a command to stop: Ctrl-C; kill, timeout, torchrun and Slurm; Slurm's early warning; a closed terminal
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 
 
 class LostWorker(ChildProcessError):

@@ -100,7 +100,7 @@ def connect(timeout_seconds: float = 1800) -> Iterator[World]:
     take `START_WAIT` to start. On the CPU they keep the memory that they free.
 
     Raises:
-        ValueError: the timeout is not positive, a process has no GPU of its own, or a number in the environment is none.
+        ValueError: the timeout is not positive, the environment's numbers are none, or a process has no GPU of its own.
     """
     size, rank = _from_environment("WORLD_SIZE", 1, at_least=1), _from_environment("RANK", 0)
     if rank >= size:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from config.cli import STOP_SIGNALS
+from data.loader import STOP_SIGNALS
 
 
 class StopRequest:

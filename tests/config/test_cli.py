@@ -105,7 +105,7 @@ def test_training_and_drawing_name_the_option_that_needs_less_memory(dataset, tm
     assert command(train.main, *flags) == 0
     for words, option in (
         (["train.py", "trainer.max_steps=2"], "trainer.max_batch_per_process"),
-        (["inference.py", f"--output_dir={tmp_path}"], "--batch_size"),
+        (["inference.py", f"--output_dir={tmp_path / 'out'}"], "--batch_size"),
     ):
         done = subprocess.run(
             [sys.executable, str(tmp_path / "full.py"), words[0], *flags, *words[1:]],

@@ -8,13 +8,12 @@ import signal
 
 import pytest
 
-from config.cli import STOP_SIGNALS
 from data import loader
 from data.dataset import PairDataset
 from tests.tiny import SIZE
 
 
-@pytest.mark.parametrize("number", STOP_SIGNALS)
+@pytest.mark.parametrize("number", loader.STOP_SIGNALS)
 def test_a_worker_survives_a_signal_that_comes_before_it_has_started(number, dataset, monkeypatch):
     monkeypatch.setattr(loader.cv2, "setNumThreads", lambda _: os.kill(os.getpid(), number))
     batches = loader.test_loader(PairDataset(dataset, "test", SIZE, "skeleton"), 1, num_workers=1)
