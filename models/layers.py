@@ -59,6 +59,12 @@ def _has_amx() -> bool:
     return torch.cpu._is_amx_tile_supported()
 
 
+def laid_out_as(pattern: Tensor, x: Tensor) -> Tensor:
+    """(B, C, h, w) in the memory layout of another: channels last or contiguous."""
+    last = pattern.is_contiguous(memory_format=torch.channels_last)
+    return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
 class TextureSite(nn.Identity):
     """Marks where a generator takes in the source's texture: (B, C, h, w), or tokens (B, h*w, C) of the image's ratio.
 

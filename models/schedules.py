@@ -6,6 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.layers import laid_out_as
+
 
 class Schedule(nn.Module):
     """What a step starts from and aims at. Images are (B, 3, H, W) in [-1, 1]."""
@@ -83,7 +85,7 @@ class Resize(Schedule):
         levels = self._levels(image, level)
         with torch.autocast(image.device.type, enabled=False):
             rows, columns = self.rows[levels].unsqueeze(1), self.columns[levels].unsqueeze(1)
-            return (rows @ image.float() @ columns.mT).to(image.dtype)
+            return laid_out_as(image, rows @ image.float() @ columns.mT).to(image.dtype)
 
     def start_canvas(self, source_image: Tensor, noise: Tensor) -> Tensor:
         return self.degrade(source_image, 0) + noise
