@@ -109,16 +109,16 @@ class ResidualDiscriminator(Discriminator):
 
 
 class StyleGAN2Block(nn.Module):
-    """Conv 3x3 and downsampling conv 3x3, plus a downsampling 1x1 skip; the sum over sqrt(2)."""
+    """Conv 3x3 and downsampling conv 3x3, plus a downsampling 1x1 skip, each over sqrt(2)."""
 
     def __init__(self, c_in: int, c_out: int) -> None:
         super().__init__()
         self.conv1 = ConvLayer(c_in, c_in, 3)
-        self.conv2 = ConvLayer(c_in, c_out, 3, downsample=True)
-        self.skip = ConvLayer(c_in, c_out, 1, downsample=True, activate=False)
+        self.conv2 = ConvLayer(c_in, c_out, 3, downsample=True, gain=math.sqrt(0.5))
+        self.skip = ConvLayer(c_in, c_out, 1, downsample=True, activate=False, gain=math.sqrt(0.5))
 
     def forward(self, x: Tensor) -> Tensor:
-        return (self.conv2(self.conv1(x)) + self.skip(x)) / math.sqrt(2)
+        return self.conv2(self.conv1(x)) + self.skip(x)
 
 
 class StyleGAN2Discriminator(Discriminator):

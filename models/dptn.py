@@ -11,7 +11,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from models.generator import Generator, GeneratorConfig
-from models.layers import GeneratorOutput, TextureSite, dptn_step_image, fused_attention_is_slow, maybe_spectral_norm
+from models.layers import (
+    GeneratorOutput,
+    TextureSite,
+    dptn_step_image,
+    fused_attention_is_slow,
+    laid_out_as,
+    maybe_spectral_norm,
+)
 
 # context and source tokens (B, h*w, C); with S = 1 also the source image and its pose
 Encoded = tuple[Tensor, Tensor, tuple[Tensor, ...]]
@@ -116,7 +123,7 @@ class InstanceNorm(nn.InstanceNorm2d):
     """Instance norm that gives back the memory layout it got: PyTorch's own leaves channels last."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return _laid_out_as(x, _instance_norm(x, self.weight, self.bias))
+        return laid_out_as(x, _instance_norm(x, self.weight, self.bias))
 
 
 class TokenNorm(nn.InstanceNorm1d):
@@ -309,9 +316,3 @@ def _instance_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return F.instance_norm(x, weight=weight, bias=bias)
     # the same with one channel a group, through kernels that are up to 3 times as fast on a CPU
     return F.group_norm(x.contiguous(), x.shape[1], weight, bias)
-
-
-def _laid_out_as(pattern: Tensor, x: Tensor) -> Tensor:
-    """(B, C, h, w) in the memory layout of another."""
-    last = pattern.is_contiguous(memory_format=torch.channels_last)
-    return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)

@@ -59,6 +59,12 @@ def _has_amx() -> bool:
     return torch.cpu._is_amx_tile_supported()
 
 
+def laid_out_as(pattern: Tensor, x: Tensor) -> Tensor:
+    """(B, C, h, w) in the memory layout of another: channels last or contiguous."""
+    last = pattern.is_contiguous(memory_format=torch.channels_last)
+    return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
+
+
 class TextureSite(nn.Identity):
     """Marks where a generator takes in the source's texture: (B, C, h, w), or tokens (B, h*w, C) of the image's ratio.
 
@@ -68,80 +74,94 @@ class TextureSite(nn.Identity):
 
 
 class EqualConv2d(nn.Module):
-    """Convolution with weights N(0, 1), scaled at run time by 1/sqrt(fan_in)."""
+    """Convolution with weights N(0, 1), scaled at run time by gain/sqrt(fan_in)."""
 
     def __init__(
-        self, c_in: int, c_out: int, kernel_size: int, stride: int = 1, padding: int = 0, bias: bool = True
+        self,
+        c_in: int,
+        c_out: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        bias: bool = True,
+        gain: float = 1.0,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(c_out, c_in, kernel_size, kernel_size))
         self.bias = nn.Parameter(torch.zeros(c_out)) if bias else None
-        self.scale = 1 / math.sqrt(c_in * kernel_size**2)
+        self.scale = gain / math.sqrt(c_in * kernel_size**2)
         self.stride, self.padding = stride, padding
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight * self.scale, self.bias, self.stride, self.padding)
+    def forward(self, x: Tensor, bias: Tensor | None = None) -> Tensor:
+        """Features to features; `bias` (c_out,) in place of its own."""
+        bias = self.bias if bias is None else bias
+        return F.conv2d(x, self.weight * self.scale, bias, self.stride, self.padding)
 
 
 class EqualUpConv2d(nn.Module):
     """Transposed convolution 3x3 of stride 2 without padding: (h, w) to (2h + 1, 2w + 1); equalised, no bias."""
 
-    def __init__(self, c_in: int, c_out: int) -> None:
+    def __init__(self, c_in: int, c_out: int, gain: float = 1.0) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(c_out, c_in, 3, 3))
-        self.scale = 1 / math.sqrt(c_in * 9)
+        self.scale = gain / math.sqrt(c_in * 9)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.conv_transpose2d(x, (self.weight * self.scale).transpose(0, 1), stride=2)
 
 
 class EqualLinear(nn.Module):
-    """Linear layer with weights N(0, 1), scaled at run time by 1/sqrt(fan_in); optionally activated."""
+    """Linear layer with weights N(0, 1), scaled at run time by 1/sqrt(fan_in); optionally activated as StyleGAN2's."""
 
     def __init__(self, c_in: int, c_out: int, activate: bool = False) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(c_out, c_in))
         self.bias = nn.Parameter(torch.zeros(c_out))
-        self.scale, self.activate = 1 / math.sqrt(c_in), activate
+        self.activate, self.gain = activate, math.sqrt(2) if activate else 1.0
+        self.scale = self.gain / math.sqrt(c_in)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.linear(x, self.weight * self.scale, self.bias)
-        return scaled_leaky_relu(x) if self.activate else x
-
-
-def scaled_leaky_relu(x: Tensor) -> Tensor:
-    """LeakyReLU(0.2) times sqrt(2), which keeps the variance of a normal input."""
-    return F.leaky_relu(x, 0.2) * math.sqrt(2)
+        x = F.linear(x, self.weight * self.scale, self.bias * self.gain)
+        return F.leaky_relu_(x, 0.2) if self.activate else x
 
 
 class BiasActivation(nn.Module):
-    """Add a bias a channel, then `scaled_leaky_relu`."""
+    """StyleGAN2's activation: a bias a channel, LeakyReLU(0.2), times sqrt(2) to keep the variance of a normal input.
+
+    LeakyReLU scales with its input, so the layer before can multiply by GAIN and add bias times GAIN in its own pass
+    over the features. What is left is an activation in place.
+    """
+
+    GAIN = math.sqrt(2)
 
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.bias = nn.Parameter(torch.zeros(channels))
 
     def forward(self, x: Tensor) -> Tensor:
-        # a bias of fp32 would turn the sum, and what follows, into fp32
-        return scaled_leaky_relu(x + self.bias.view(-1, 1, 1).to(x.dtype))
+        return F.leaky_relu_(x, 0.2)
 
 
 class Blur(nn.Module):
-    """Low-pass filter [1, 3, 3, 1] in both directions, normalised to sum `gain`; `padding` is (before, after)."""
+    """Low-pass filter [1, 3, 3, 1] in both directions, normalised to sum `gain`, over zero padding."""
 
-    def __init__(self, padding: tuple[int, int], gain: float = 1.0) -> None:
+    def __init__(self, padding: int, gain: float = 1.0, stride: int = 1) -> None:
         super().__init__()
         self.kernel: Tensor
         taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
         self.register_buffer("kernel", torch.outer(taps, taps) * (gain / 64), persistent=False)
-        self.padding = padding
+        self.padding, self.stride = padding, stride
 
     def forward(self, x: Tensor) -> Tensor:
-        before, after = self.padding
+        if self.stride > 1 and x.device.type == "cpu" and x.dtype is torch.bfloat16:
+            # in bf16 the gradient of strided depthwise convolutions is 4 times as slow there as in fp32
+            with torch.autocast("cpu", enabled=False):
+                return self._filter(x.float()).to(x.dtype)
+        return self._filter(x)
+
+    def _filter(self, x: Tensor) -> Tensor:
         kernel = self.kernel.to(x.dtype).expand(x.shape[1], 1, 4, 4)
-        if before == after:
-            return F.conv2d(x, kernel, padding=before, groups=x.shape[1])
-        return F.conv2d(F.pad(x, (before, after, before, after)), kernel, groups=x.shape[1])
+        return F.conv2d(x, kernel, None, self.stride, self.padding, groups=x.shape[1])
 
 
 class Upsample(nn.Module):
@@ -150,29 +170,41 @@ class Upsample(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         # the transposed filter over stride 2 is zero insertion and blur with padding (2, 1), in one pass
-        self.blur = Blur((0, 0), gain=4)
+        self.blur = Blur(0, gain=4)
 
     def forward(self, x: Tensor) -> Tensor:
         kernel = self.blur.kernel.to(x.dtype).expand(x.shape[1], 1, 4, 4)
         return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
 
 
-class ConvLayer(nn.Sequential):
-    """StyleGAN2's convolution layer: [blur, stride 2] convolution, bias and activation."""
+class ConvLayer(nn.Module):
+    """StyleGAN2's convolution layer: [blur, stride 2] convolution, bias and activation; the result times `gain`.
+
+    A 1x1 convolution has its stride in the blur: that skips what it would not read.
+    """
 
     def __init__(
-        self, c_in: int, c_out: int, kernel_size: int, downsample: bool = False, activate: bool = True
+        self,
+        c_in: int,
+        c_out: int,
+        kernel_size: int,
+        downsample: bool = False,
+        activate: bool = True,
+        gain: float = 1.0,
     ) -> None:
-        layers: dict[str, nn.Module] = {}
-        if downsample:
-            layers["blur"] = Blur((2, 2) if kernel_size == 3 else (1, 1))
-        stride, padding = (2, 0) if downsample else (1, kernel_size // 2)
-        layers["conv"] = EqualConv2d(c_in, c_out, kernel_size, stride, padding, bias=False)
-        if activate:
-            layers["activate"] = BiasActivation(c_out)
         super().__init__()
-        for name, layer in layers.items():
-            self.add_module(name, layer)
+        strides = ((2, 1) if kernel_size == 1 else (1, 2)) if downsample else (1, 1)
+        padding = 0 if downsample else kernel_size // 2
+        self.blur = Blur((kernel_size + 1) // 2, stride=strides[0]) if downsample else nn.Identity()
+        self.gain = gain * BiasActivation.GAIN if activate else gain
+        self.conv = EqualConv2d(c_in, c_out, kernel_size, strides[1], padding, bias=False, gain=self.gain)
+        self.activate = BiasActivation(c_out) if activate else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.blur(x)
+        if self.activate is None:
+            return self.conv(x)
+        return self.activate(self.conv(x, self.activate.bias * self.gain))
 
 
 class StepHead(nn.Sequential):

@@ -61,14 +61,40 @@ class TextureExtraction(nn.Module):
     def __init__(self, channels: int, num_textures: int, kernel_size: int) -> None:
         super().__init__()
         padding = kernel_size // 2
-        self.semantic_filter = EqualConv2d(channels, num_textures, kernel_size, padding=padding, bias=False)
-        self.value_conv = EqualConv2d(channels, channels, kernel_size, padding=padding)
+        # times a vector of length 1, which is a standardised one over sqrt(C)
+        self.semantic_filter = EqualConv2d(
+            channels, num_textures, kernel_size, padding=padding, bias=False, gain=1 / math.sqrt(channels)
+        )
+        self.kernel_size = kernel_size
+        # else the sums of the moved weights take longer than the convolution
+        self.pool_first = kernel_size == 1 or 4 * num_textures <= channels
+        stride, padding = (kernel_size, 0) if self.pool_first else (1, padding)
+        self.value_conv = EqualConv2d(channels, channels, kernel_size, stride, padding)
 
-    def forward(self, x: Tensor, normalised: Tensor) -> Texture:
-        """Source feature (B, C, h, w) and the same normalised to textures (B, C, K) and their places (B, K, h*w)."""
-        extraction = self.semantic_filter(normalised).flatten(2).softmax(dim=2)
+    def forward(self, x: Tensor, standardised: Tensor) -> Texture:
+        """Source feature (B, C, h, w) and the same standardised to textures (B, C, K) and their places (B, K, h*w)."""
+        extraction = self.semantic_filter(standardised).flatten(2).softmax(dim=2)
+        if self.pool_first:
+            return self.value_conv(self._pooled(x, extraction)).squeeze(3), extraction
         values = self.value_conv(x).flatten(2)
         return values @ extraction.mT.to(values.dtype), extraction
+
+    def _pooled(self, x: Tensor, extraction: Tensor) -> Tensor:
+        """What the value convolution's kernel sees, summed by each texture's weights: tiles (B, C, K*k, k).
+
+        The convolution is linear and the weights sum to 1, so it can follow the sum: K tiles instead of h*w places.
+        Summing x moved by an offset is summing x by weights moved the other way, which have fewer channels.
+        """
+        size, (height, width) = self.kernel_size, x.shape[2:]
+        weights = extraction.to(x.dtype).unflatten(2, (height, width))
+        weights = F.pad(weights, (size // 2,) * 4)
+        moved = [
+            weights[:, :, row : row + height, column : column + width]
+            for row in reversed(range(size))
+            for column in reversed(range(size))
+        ]
+        sums = x.flatten(2) @ torch.stack(moved, dim=2).flatten(1, 2).flatten(2).mT
+        return sums.unflatten(2, (-1, size)).contiguous()
 
 
 class TextureDistribution(nn.Module):
@@ -80,10 +106,13 @@ class TextureDistribution(nn.Module):
         self.site = TextureSite()
 
     def forward(self, x: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Feature (B, C, h, w) and textures (B, C, K) to the filled feature and the weights (B, K, h*w)."""
+        """Feature (B, C, h, w) and textures (B, C, K) to sqrt(2) times the filled one, and the weights (B, K, h*w)."""
         distribution = self.semantic_filter(x).flatten(2).softmax(dim=1)
-        filled = (values @ distribution.to(values.dtype)).view_as(x)
-        return self.site((x + filled) / math.sqrt(2)), distribution
+        weights = distribution.to(values.dtype)
+        # a product of the other order where channels come last: the sum is slow over two layouts
+        last = x.is_contiguous(memory_format=torch.channels_last)
+        filled = (weights.mT @ values.mT).mT if last else values @ weights
+        return self.site(x + filled.view_as(x)), distribution
 
 
 class Encoder(nn.Module):
@@ -109,19 +138,32 @@ class RenderLayer(nn.Module):
 
     def __init__(self, c_in: int, c_out: int, num_textures: int, kernel_size: int, upsample: bool) -> None:
         super().__init__()
-        self.conv = EqualUpConv2d(c_in, c_out) if upsample else EqualConv2d(c_in, c_out, 3, padding=1, bias=False)
-        self.blur = Blur((1, 1), gain=4) if upsample else nn.Identity()
+        # a distribution gives sqrt(2) times its feature
+        gain = 1 if num_textures else BiasActivation.GAIN
+        self.conv = (
+            EqualUpConv2d(c_in, c_out, gain)
+            if upsample
+            else EqualConv2d(c_in, c_out, 3, padding=1, bias=False, gain=gain)
+        )
+        self.blur = Blur(1, gain=4) if upsample else None
         self.distribution = TextureDistribution(c_out, num_textures, kernel_size) if num_textures else None
         self.activate = BiasActivation(c_out)
 
     def forward(self, x: Tensor, texture: Texture | None) -> tuple[Tensor, TexturePair | None]:
-        x, pair = self.blur(self.conv(x)), None
-        if self.distribution is not None and texture is not None:
-            values, extraction = texture
-            size = (x.shape[2], x.shape[3])
-            x, distribution = self.distribution(x, values)
-            pair = TexturePair(extraction, distribution, size)
-        return self.activate(x), pair
+        bias = self.activate.bias * BiasActivation.GAIN
+        if self.distribution is None or texture is None:
+            return self.activate(self._convolved(x, bias)), None
+        x, (values, extraction) = self._convolved(x, None), texture
+        # the weights of a position sum to 1: what all textures have more, it has more
+        x, distribution = self.distribution(x, values + bias.view(-1, 1).to(values.dtype))
+        return self.activate(x), TexturePair(extraction, distribution, (x.shape[2], x.shape[3]))
+
+    def _convolved(self, x: Tensor, bias: Tensor | None) -> Tensor:
+        if self.blur is None:
+            return self.conv(x, bias)
+        # not the blur's bias: for its gradient CPUs would compute that of the filter too
+        x = self.blur(self.conv(x))
+        return x if bias is None else x + bias.view(-1, 1, 1).to(x.dtype)
 
 
 class RenderLevel(nn.Module):
@@ -222,13 +264,15 @@ class NTED(Generator):
 
 
 def _extract(operations: nn.ModuleList, feature: Tensor) -> tuple[Texture, Texture]:
-    """Both extractions of a level; they filter the same normalised feature."""
-    normalised = _normalise(feature)
-    first, second = (operation(feature, normalised) for operation in operations)
+    """Both extractions of a level; they filter the same standardised feature."""
+    standardised = _standardise(feature)
+    first, second = (operation(feature, standardised) for operation in operations)
     return first, second
 
 
-def _normalise(x: Tensor) -> Tensor:
-    """Subtract the channel mean and divide by the channel L2 norm, at every position, in fp32."""
-    centred = x.float() - x.float().mean(dim=1, keepdim=True)
-    return F.normalize(centred, dim=1, eps=1e-8).to(x.dtype)
+def _standardise(x: Tensor) -> Tensor:
+    """Subtract the channel mean and divide by the channel deviation, at every position; statistics in fp32."""
+    channels = x.shape[1]
+    # no autocast: it would give fp32 back. The guard is 1e-8 beside the L2 norm, sqrt(C) times the deviation
+    with torch.autocast(x.device.type, enabled=False):
+        return F.layer_norm(x.permute(0, 2, 3, 1), (channels,), eps=1e-16 / channels).permute(0, 3, 1, 2)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from models.layers import GeneratorOutput
+from models.layers import GeneratorOutput, laid_out_as
 from models.schedules import Schedule
 
 
@@ -48,6 +48,8 @@ def rollout(
     for offset in range(num_steps):
         step, now = first_step + offset, pair_at(pair, offset)
         source = schedule.degrade(now.source_image, step + 1) if degrade_source else now.source_image
+        # every step in one layout: a compiled generator would be compiled again for the first canvas
+        canvas = laid_out_as(source, canvas)
         output = generator(source, now.source_pose, now.target_pose, canvas, step, reconstruct)
         yield step, output
         canvas = output.target_image.detach()

@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from config.section import Kind, Size
+from models.layers import laid_out_as
 
 
 class ScheduleConfig(Kind):
@@ -128,7 +129,7 @@ class Resize(Schedule):
         levels = self._levels(image, level)
         with torch.autocast(image.device.type, enabled=False):
             rows, columns = self.rows[levels].unsqueeze(1), self.columns[levels].unsqueeze(1)
-            return (rows @ image.float() @ columns.mT).to(image.dtype)
+            return laid_out_as(image, rows @ image.float() @ columns.mT).to(image.dtype)
 
     def start_canvas(self, source_image: Tensor, noise: Tensor) -> Tensor:
         return self.degrade(source_image, 0) + noise
