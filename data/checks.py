@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from data.lists import other_names
 from data.openpose import Frame, pose_file, read_keypoints
-from data.pairs import PairLine
+from data.pairs import PairLine, across_people, check_distinct
 from images.joints import COCO_17, NUM_JOINTS
+from images.names import outfit_of, person_of
 from images.reading import image_size, read_image, read_pixels
 
 # DeepFashion as published: images of each list, lines of each pairs file
@@ -48,19 +50,43 @@ def check_counts(counts: Mapping[str, int]) -> list[Finding]:
     return [Finding("info", "; ".join(texts))]
 
 
-def check_lines(train: list[PairLine], test: list[PairLine]) -> list[Finding]:
-    """Duplicate lines, images paired with themselves, test lines of several sources, people in both splits."""
+def check_names(root: Path, listed: Mapping[str, list[str]]) -> list[Finding]:
+    """Lists whose images lie under other names, and images that would be one in a store or in output files."""
+    findings = []
+    for file, names in listed.items():
+        others = [f"{name} (there as {place})" for name, place in other_names(root, names).items()]
+        fix = "--fix writes the files' names into the lists."
+        findings += summarise("error", f"images in {file} are there under another name", others, fix)
+    try:
+        check_distinct(sorted({name for names in listed.values() for name in names}), str(root))
+    except ValueError as error:
+        findings.append(Finding("error", f"{error}."))
+    return findings
+
+
+def check_lines(train: list[PairLine], test: list[PairLine], allow_across: bool = False) -> list[Finding]:
+    """Copies of lines, images paired with themselves, pairs of two people (unless asked for), people in both splits."""
     findings = []
     for split, lines in (("train", train), ("test", test)):
         repeated = [line.target for line, count in Counter(lines).items() if count > 1]
         findings += summarise("warning", f"{split} lines that repeat", repeated, "Remove the copies.")
         selves = [line.target for line in lines if line.target in line.sources]
         findings += summarise("error", f"{split} images paired with themselves", selves, "Run scripts.make_pairs.")
+        crossing = [] if allow_across else across_people(lines)
+        fix = "Run scripts.make_pairs, or give --across_people if that is meant."
+        findings += summarise("error", f"{split} pairs join two people", crossing, fix)
+        changing = [line.target for line in lines if _changes_clothes(line)]
+        findings += summarise("warning", f"{split} lines join two outfits of a person", changing, "Is that meant?")
     several = [line.target for line in test if len(line.sources) > 1]
     findings += summarise("warning", "test lines of several sources", several, "Only the first is used.")
-    seen = {_person(name) for line in train for name in (line.target, *line.sources)}
-    leaked = sorted({_person(line.target) for line in test} & seen)
+    seen = {person_of(name) for line in train for name in (line.target, *line.sources)}
+    leaked = sorted({person_of(line.target) for line in test} & seen)
     return findings + summarise("error", "people both in training and in testing", leaked, "Scores would be too good.")
+
+
+def _changes_clothes(line: PairLine) -> bool:
+    person, outfit = outfit_of(line.target)
+    return any(outfit_of(name)[0] == person and outfit_of(name)[1] != outfit for name in line.sources)
 
 
 def check_image(root: Path, name: str, decode: bool) -> tuple[str, tuple[int, int], str]:
@@ -163,8 +189,3 @@ def _reordered(joints: np.ndarray, order: tuple[int | None, ...]) -> np.ndarray:
         moved[:, 1] = (moved[:, 2] + moved[:, 5]) / 2
     assert moved.shape[1] == NUM_JOINTS
     return moved
-
-
-def _person(name: str) -> str:
-    path = PurePosixPath(name)
-    return str(path.parent) if len(path.parts) > 2 else path.stem.partition("_")[0]

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset
 
 from data.draws import Draw
 from data.openpose import DEEPFASHION_FRAME, Frame, pose_file, read_keypoints
-from data.pairs import PairLine, read_pairs, store_key
+from data.pairs import PairLine, check_distinct, read_pairs, store_key
 from data.pose import POSE_FORMS, Size, face_box, to_image_frame
 from data.store import ImageStore, store_path
 from images.noise import Purpose, noise_key
@@ -157,6 +157,8 @@ class PairTable(NamedTuple):
         sources = [number.setdefault(name, len(number)) for line in lines for name in line.sources]
         offsets = np.cumsum([0, *(len(line.sources) for line in lines)])
         keys = np.array([store_key(name).encode() for name in number])
+        if len(np.unique(keys)) < len(keys):
+            check_distinct(number, "pairs file")
         return cls(keys, np.array(targets, np.int32), np.array(sources, np.int32), offsets)
 
     def name(self, number: int) -> str:

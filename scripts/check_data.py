@@ -17,8 +17,18 @@ import numpy as np
 from tqdm import tqdm
 
 from config.cli import run
-from data.checks import Finding, check_counts, check_image, check_joints, check_lines, read_joints, summarise
+from data.checks import (
+    Finding,
+    check_counts,
+    check_image,
+    check_joints,
+    check_lines,
+    check_names,
+    read_joints,
+    summarise,
+)
 from data.layouts import LAYOUTS, Layout
+from data.lists import listed_names
 from data.pairs import PairLine, read_list, read_pairs, unique_names
 from data.photos import draw_over
 from data.pose import to_image_frame
@@ -36,8 +46,8 @@ def main() -> int:
     if not any(lines.values()):
         raise ValueError(f"{root} has neither train_pairs.txt nor test_pairs.txt; run python -m scripts.make_pairs")
     names = unique_names([line for split in lines.values() for line in split])
-    findings = check_counts(_counts(root, lines)) + check_lines(lines["train"], lines["test"])
-    findings += check_images(root, names, arguments)
+    findings = check_counts(_counts(root, lines)) + check_lines(lines["train"], lines["test"], arguments.across_people)
+    findings += check_names(root, listed_names(root)) + check_images(root, names, arguments)
     joints, wrong = read_joints(root, tqdm(names, unit="pose", desc="keypoints"))
     fix = f"See docs/data.md; they are expected below {root / 'pose'}."
     findings += summarise("error", "images of pairs without readable keypoints", wrong.values(), fix)
@@ -52,6 +62,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--layout", choices=LAYOUTS, default="deepfashion", help="what the image files are")
     parser.add_argument("--sheet", default="check_data.png", help="contact sheet: random images, skeletons drawn over")
     parser.add_argument("--decode", type=int, default=1000, help="images to decode whole; of the others the header")
+    parser.add_argument("--across_people", action="store_true", help="pairs of two people are meant")
     parser.add_argument("--seed", type=int, default=0, help="which images are decoded and shown")
     return parser.parse_args()
 

@@ -27,8 +27,9 @@ from tqdm import tqdm
 
 from config.cli import run
 from data.layouts import LAYOUTS
+from data.lists import LISTS, PAIRS, check_listed, find_images, listed_names, read_splits
 from data.openpose import pose_file, read_keypoints
-from data.pairs import read_list, read_pairs, store_key, unique_names
+from data.pairs import across_people, store_key, unique_names
 from data.store import (
     FORMATS,
     ImageStore,
@@ -39,12 +40,10 @@ from data.store import (
     keypoints_key,
     store_path,
 )
-from images.folders import image_files
 from images.pixels import resize
 from images.reading import read_image
 
 _LOG = logging.getLogger("prepare_data")
-LISTS, PAIRS = ("train.lst", "test.lst"), ("train_pairs.txt", "test_pairs.txt")
 # a commit waits for the disk; what it gathers is held in memory twice
 _BYTES_A_COMMIT = 64_000_000
 Size = tuple[int, int]
@@ -76,7 +75,7 @@ def main() -> int:
     root, out = Path(arguments.root), Path(arguments.out)
     if arguments.verify:
         return report([error for size in arguments.sizes for error in verify(store_path(out, size), size)])
-    names = image_names(root)
+    names = image_names(root, arguments.across_people)
     copy_lists(root, out)
     sizes = tuple(size for size in arguments.sizes if arguments.overwrite or not is_whole(store_path(out, size), names))
     if not sizes:
@@ -95,6 +94,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--n_worker", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--chunksize", type=int, default=16, help="images handed to a process at a time")
     parser.add_argument("--overwrite", action="store_true", help="build stores anew that are there already")
+    parser.add_argument("--across_people", action="store_true", help="allow training pairs of two people")
     parser.add_argument("--verify", action="store_true", help="only decode every image of the stores in --out")
     return parser.parse_args()
 
@@ -107,21 +107,28 @@ def parse_size(text: str) -> Size:
     return int(height), int(width)
 
 
-def image_names(root: Path) -> list[str]:
-    """The images that the lists and pairs files in `root` name; without any, all images under `root`."""
-    names = {name for file in LISTS if (root / file).is_file() for name in read_list(root / file)}
-    names |= paired_names(root)
-    if not names:
-        found = image_files(root / "img" if (root / "img").is_dir() else root)
-        names = {path.relative_to(root).as_posix() for path in found}
-    if not names:
-        raise ValueError(f"{root} holds no images and no lists of images; --root is the folder that contains img/")
-    return sorted(names)
+def image_names(root: Path, allow_across: bool = False) -> list[str]:
+    """The images that the lists and pairs files in `root` name; without any, all images under `root`.
+
+    Raises:
+        ValueError: they lie there under other names, two would be one, or training pairs join two people.
+    """
+    if not root.is_dir():
+        raise ValueError(f"--root {root} is no folder; name the one that contains img/")
+    names = sorted({name for file in listed_names(root).values() for name in file}) or find_images(root)
+    check_listed(root, names)
+    crossing = [] if allow_across else across_people(read_splits(root).get(PAIRS[0], []))
+    if crossing:
+        raise ValueError(
+            f"{root / PAIRS[0]}: {len(crossing)} pairs join two people, the first {crossing[0]}; "
+            "run scripts.make_pairs, or give --across_people if that is meant"
+        )
+    return names
 
 
 def paired_names(root: Path) -> set[str]:
     """The images that the pairs files in `root` name."""
-    return {name for file in PAIRS if (root / file).is_file() for name in unique_names(read_pairs(root / file))}
+    return {name for lines in read_splits(root).values() for name in unique_names(lines)}
 
 
 def copy_lists(root: Path, out: Path) -> None:
