@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data.frames import frame_problem, frame_text, off_middle
 from data.lists import other_names
 from data.openpose import Frame, pose_file, read_keypoints
 from data.pairs import PairLine, across_people, check_distinct
@@ -19,6 +20,8 @@ from images.reading import image_size, read_image, read_pixels
 # DeepFashion as published: images of each list, lines of each pairs file
 OFFICIAL_COUNTS = {"train.lst": 48_674, "test.lst": 4_038, "train pairs": 101_966, "test pairs": 8_570}
 _SHOWN = 3
+# people are photographed in the middle; one image or two may be otherwise
+_OFF_MIDDLE, _ENOUGH = 0.15, 5
 # BODY_25 cut after 18 rows, by OpenPose-18 joint: hips and knees are shifted by the middle hip
 _BODY_25_ROWS = (0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 13, 14, 15, 16, 17, 17)
 _OTHER_ORDERS: dict[str, tuple[int | None, ...]] = {"BODY_25": _BODY_25_ROWS, "COCO-17": COCO_17}
@@ -129,13 +132,27 @@ def check_joints(joints: Mapping[str, np.ndarray], frame: Frame) -> list[Finding
     findings = [Finding("info", f"{empty:.0%} of images have no joint; the others have {share_found:.0%} of theirs")]
     if not found.any():
         return [Finding("error", "no image has any joint: every row is -1. Extract the poses again.")]
-    right, bottom = frame.left + frame.width, frame.height
-    inside = ((every >= (frame.left, 0)) & (every < (right, bottom))).all(axis=2)
-    out = [name for name, bad in zip(joints, (found & ~inside).any(axis=1), strict=True) if bad]
-    share = (found & ~inside).sum() / found.sum()
-    fix = f"Joints are expected in x {frame.left:g}..{right:g}, y 0..{bottom}; is --layout right?"
-    findings += summarise("error" if share > 0.2 else "warning", "images with joints out of frame", out, fix)
-    return findings + check_order(every)
+    return findings + check_frames(joints, frame) + check_order(every)
+
+
+def check_frames(joints: Mapping[str, np.ndarray], frame: Frame) -> list[Finding]:
+    """Joints that are pixels of another image than the frame says: all, those of single images, and single ones."""
+    every = np.stack(list(joints.values()))
+    fix = "Look at the sheet; say which image the coordinates are pixels of (--frame; docs/data.md, Frames)."
+    problem, off, findings = frame_problem(every, frame), off_middle(every, frame), []
+    is_sure = bool(problem) or len(every) >= _ENOUGH
+    if not problem and abs(off) > _OFF_MIDDLE:
+        side = "right" if off > 0 else "left"
+        problem = f"people stand {abs(off):.0%} of the width {side} of the middle of the frame {frame_text(frame)}"
+    if problem:
+        findings.append(Finding("error" if is_sure else "warning", f"{problem}. {fix}"))
+    alone = [name for name, points in joints.items() if frame_problem(points, frame)] if not problem else []
+    findings += summarise("warning", "images whose joints look like those of another frame", alone, fix)
+    shares = (every - (frame.left, 0)) / (frame.width, frame.height)
+    outside = ((shares < 0) | (shares >= 1)).any(axis=2)
+    level = "error" if outside.sum() > 0.2 * np.isfinite(every).all(axis=2).sum() else "warning"
+    names = [name for name, is_out in zip(joints, outside.any(axis=1), strict=True) if is_out]
+    return findings + summarise(level, f"images with joints out of frame {frame_text(frame)}", names, fix)
 
 
 def check_order(joints: np.ndarray) -> list[Finding]:

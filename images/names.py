@@ -26,7 +26,7 @@ _COMMON_WORDS = frozenset(
 )  # fmt: skip
 _NESTED = re.compile(r"(?:(?P<folders>.+)/)?id_?(?P<number>\d+)/(?P<file>[^/]+)")
 _FLAT = re.compile(r"(?:.+/)?(?P<folders>[A-Za-z][A-Za-z_-]*?)[-_]?id_?(?P<number>\d{8})[-_]?(?P<file>\d{2}_[^/]+)")
-_MARKET = re.compile(r"(?:.+/)?(?P<number>-1|\d{4})_c\d+s\d+_\d+_\d+[^/]*")
+_MARKET = re.compile(r"(?:.+/)?(?P<number>-1|\d{4})_c\d(?!\d)[^/]*")
 # Market-1501's detections of nobody, and its passers-by of whom no second image is known
 _NOBODY = ("-1", "0000")
 # DeepFashion's category, after whatever folders the dataset lies in
@@ -49,7 +49,7 @@ def parse_name(name: str) -> ImageName:
     Other names than DeepFashion's and Market-1501's: people are folders, and outfits what stands before the first
     underscore of the file's name; where no folder names a person, that part names the person.
     """
-    stem = unicodedata.normalize("NFC", _stem(name))
+    stem = unicodedata.normalize("NFC", without_suffix(name))
     if match := _NESTED.fullmatch(stem) or _FLAT.fullmatch(stem):
         return _deepfashion(match["folders"] or "", match["number"], match["file"])
     flat = stem.replace("/", "-")
@@ -74,6 +74,14 @@ def outfit_of(name: str) -> tuple[str, str]:
     return parse_name(name)[:2]
 
 
+def dataset_of(name: str) -> str:
+    """Whose form a name has: `deepfashion`, `market`, or "" for none of them."""
+    stem = without_suffix(name)
+    if _NESTED.fullmatch(stem) or _FLAT.fullmatch(stem):
+        return "deepfashion"
+    return "market" if _MARKET.fullmatch(stem) else ""
+
+
 def plain_key(name: str) -> str:
     """Letters and digits of a name without suffix, `img/` and `fashion`: equal for all forms of one image's name."""
     stem = without_suffix(unicodedata.normalize("NFC", name)).removeprefix("img/")
@@ -88,9 +96,3 @@ def _deepfashion(folders: str, number: str, file: str) -> ImageName:
     outfit, mark, view = file.partition("_")
     flat = f"fashion{category}id{number}{outfit}{mark}{view.replace('_', '')}"
     return ImageName(f"{category.replace('_', '')}/id_{number}".lstrip("/"), outfit if mark else "", flat)
-
-
-def _stem(name: str) -> str:
-    folder, slash, file = name.rpartition("/")
-    stem, dot, _ = file.rpartition(".")
-    return f"{folder}{slash}{stem if dot else file}"

@@ -6,14 +6,12 @@ python -m scripts.check_data --root dataset/deepfashion [--sheet check.png]
 from __future__ import annotations
 
 import argparse
-import itertools
 import random
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
 from tqdm import tqdm
 
 from config.cli import run
@@ -27,16 +25,12 @@ from data.checks import (
     read_joints,
     summarise,
 )
-from data.layouts import LAYOUTS, Layout
+from data.frames import frame_text, keypoint_frame, parse_frame
+from data.layouts import LAYOUTS
 from data.lists import listed_names
 from data.pairs import PairLine, read_list, read_pairs, unique_names
-from data.photos import draw_over
-from data.pose import to_image_frame
-from images.pixels import resize
-from images.reading import read_image
+from data.sheet import contact_sheet
 from images.writing import write_image
-
-_COLUMNS, _ROWS, _CELL = 8, 3, (256, 176)
 
 
 def main() -> int:
@@ -51,8 +45,10 @@ def main() -> int:
     joints, wrong = read_joints(root, tqdm(names, unit="pose", desc="keypoints"))
     fix = f"See docs/data.md; they are expected below {root / 'pose'}."
     findings += summarise("error", "images of pairs without readable keypoints", wrong.values(), fix)
-    findings += check_joints(joints, layout.frame)
-    draw_sheet(root, layout, joints, Path(arguments.sheet), arguments.seed)
+    frame = keypoint_frame(root, layout.frame, arguments.frame)
+    findings += [Finding("info", f"keypoints are pixels of the frame {frame_text(frame)} (H-W+LEFT)")]
+    findings += check_joints(joints, frame)
+    write_image(arguments.sheet, contact_sheet(root, layout, frame, joints, arguments.seed))
     return report(findings, arguments.sheet)
 
 
@@ -60,6 +56,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--root", required=True, help="folder with img/, pose/ and the pairs files")
     parser.add_argument("--layout", choices=LAYOUTS, default="deepfashion", help="what the image files are")
+    parser.add_argument("--frame", type=parse_frame, metavar="H-W+LEFT", help="the image that keypoints are pixels of")
     parser.add_argument("--sheet", default="check_data.png", help="contact sheet: random images, skeletons drawn over")
     parser.add_argument("--decode", type=int, default=1000, help="images to decode whole; of the others the header")
     parser.add_argument("--across_people", action="store_true", help="pairs of two people are meant")
@@ -89,27 +86,6 @@ def check_images(root: Path, names: list[str], arguments: argparse.Namespace) ->
         findings += summarise("error", "image sizes that this layout does not have", others, "Is --layout right?")
     common = ", ".join(f"{height}x{width} ({count})" for (height, width), count in sizes.most_common(4))
     return [*findings, Finding("info", f"image sizes (HxW): {common or 'none'}")]
-
-
-def draw_sheet(root: Path, layout: Layout, joints: dict[str, np.ndarray], path: Path, seed: int) -> None:
-    """A contact sheet of random images with their skeletons drawn over."""
-    names = [name for name in joints if (root / name).is_file()]
-    random.Random(seed).shuffle(names)
-    height, width = _CELL
-    sheet = np.full((_ROWS * height, _COLUMNS * width, 3), 255, np.uint8)
-    cells = itertools.product(range(0, sheet.shape[0], height), range(0, sheet.shape[1], width))
-    for (y, x), name in zip(cells, names, strict=False):
-        sheet[y : y + height, x : x + width] = draw_cell(root, layout, name, joints[name])
-    write_image(path, sheet)
-
-
-def draw_cell(root: Path, layout: Layout, name: str, joints: np.ndarray) -> np.ndarray:
-    """One image of the sheet; grey where it cannot be read."""
-    try:
-        image = resize(layout.picture(read_image(root / name), name), _CELL)
-    except ValueError:
-        return np.full((*_CELL, 3), 128, np.uint8)
-    return draw_over(image, to_image_frame(joints, _CELL, frame=layout.frame))
 
 
 def report(findings: Sequence[Finding], sheet: str) -> int:

@@ -26,10 +26,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from config.cli import run
-from data.layouts import LAYOUTS
+from data.checks import check_frames, read_joints
+from data.frames import keypoint_frame, parse_frame
+from data.layouts import LAYOUTS, Layout
 from data.lists import LISTS, PAIRS, check_listed, find_images, listed_names, read_splits
-from data.openpose import pose_file, read_keypoints
+from data.openpose import Frame, pose_file, read_keypoints
 from data.pairs import across_people, store_key, unique_names
+from data.sheet import contact_sheet
 from data.store import (
     FORMATS,
     ImageStore,
@@ -42,10 +45,13 @@ from data.store import (
 )
 from images.pixels import resize
 from images.reading import read_image
+from images.writing import write_image
 
 _LOG = logging.getLogger("prepare_data")
 # a commit waits for the disk; what it gathers is held in memory twice
 _BYTES_A_COMMIT = 64_000_000
+# keypoint files that tell whether their frame is the right one
+_JOINTS_LOOKED_AT = 500
 Size = tuple[int, int]
 
 
@@ -57,7 +63,7 @@ class Job:
     sizes: tuple[Size, ...]
     layout: str
     image_format: str
-    with_keypoints: bool
+    frame: Frame | None  # of keypoint files; None: there are none
 
 
 @dataclass(frozen=True)
@@ -80,7 +86,11 @@ def main() -> int:
     sizes = tuple(size for size in arguments.sizes if arguments.overwrite or not is_whole(store_path(out, size), names))
     if not sizes:
         return 0
-    job = Job(root, sizes, arguments.layout, arguments.format, (root / "pose").is_dir())
+    layout = LAYOUTS[arguments.layout]
+    frame = keypoint_frame(root, layout.frame, arguments.frame) if (root / "pose").is_dir() else None
+    if frame:
+        check_sample(root, out, layout, frame, names)
+    job = Job(root, sizes, arguments.layout, arguments.format, frame)
     return report(build(job, names, out, arguments))
 
 
@@ -90,6 +100,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", required=True, help="folder for the stores; lists and pairs files are copied there")
     parser.add_argument("--sizes", nargs="+", type=parse_size, default=[(256, 176), (512, 352)], metavar="H-W")
     parser.add_argument("--layout", choices=LAYOUTS, default="deepfashion", help="what the image files are")
+    parser.add_argument("--frame", type=parse_frame, metavar="H-W+LEFT", help="the image that keypoints are pixels of")
     parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="png: smaller, slower to read")
     parser.add_argument("--n_worker", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--chunksize", type=int, default=16, help="images handed to a process at a time")
@@ -131,6 +142,15 @@ def paired_names(root: Path) -> set[str]:
     return {name for lines in read_splits(root).values() for name in unique_names(lines)}
 
 
+def check_sample(root: Path, out: Path, layout: Layout, frame: Frame, names: list[str]) -> None:
+    """Before the work: whether joints can be pixels of the frame; raises ValueError, with a picture to look at."""
+    joints, _ = read_joints(root, names[:: len(names) // _JOINTS_LOOKED_AT + 1])
+    wrong = [finding for finding in check_frames(joints, frame) if finding.level == "error"] if joints else []
+    if wrong:
+        write_image(out / "frame.png", contact_sheet(root, layout, frame, joints))
+        raise ValueError(f"{root / 'pose'}: {wrong[0].text} For that, look at {out / 'frame.png'}")
+
+
 def copy_lists(root: Path, out: Path) -> None:
     """Put the small text files beside the stores, so that `out` is all that training needs."""
     out.mkdir(parents=True, exist_ok=True)
@@ -149,10 +169,9 @@ def is_whole(path: Path, names: Iterable[str]) -> bool:
 
 def build(job: Job, names: list[str], out: Path, arguments: argparse.Namespace) -> list[str]:
     """Fill a writer a size; returns what is wrong, and finishes the stores if nothing is."""
-    frame = LAYOUTS[job.layout].frame if job.with_keypoints else None
     origin = f"{job.layout} {job.root.resolve()}"
     writers = [
-        StoreWriter(store_path(out, size), StoreMeta(size, job.image_format, frame), origin) for size in job.sizes
+        StoreWriter(store_path(out, size), StoreMeta(size, job.image_format, job.frame), origin) for size in job.sizes
     ]
     done = set.intersection(*(writer.written for writer in writers))
     needed = paired_names(job.root)
@@ -196,7 +215,7 @@ def image_bytes(size: Size) -> int:
 
 
 def _complaint(job: Job, outcome: Outcome, needed: set[str]) -> str:
-    if outcome.error or outcome.has_pose or not job.with_keypoints or outcome.name not in needed:
+    if outcome.error or outcome.has_pose or job.frame is None or outcome.name not in needed:
         return outcome.error
     return f"keypoint file {pose_file(job.root, outcome.name)} does not exist, and a pair needs it"
 
@@ -238,7 +257,7 @@ def report(errors: list[str]) -> int:
 def _keypoints(job: Job, name: str) -> dict[str, bytes]:
     """The keypoint value of an image, if it has a file: lists may name images that no pair needs."""
     path = pose_file(job.root, name)
-    if not (job.with_keypoints and path.is_file()):
+    if job.frame is None or not path.is_file():
         return {}
     return {keypoints_key(store_key(name)): encode_keypoints(read_keypoints(path))}
 
