@@ -54,6 +54,8 @@ def read_keypoints(path: str | Path) -> np.ndarray:
     Raises:
         ValueError: no such file, not 18 rows, or a value that is no reasonable number; names file and line.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError(f"keypoint file {path} is no plain file; remove it")
     try:
         with Path(path).open(encoding="utf-8-sig") as file:
             text = file.read(_LONGEST_FILE + 1)

@@ -46,7 +46,7 @@ from data.store import (
 )
 from images.pixels import resize
 from images.reading import read_image
-from images.writing import write_image
+from images.writing import write_bytes, write_image
 
 _LOG = logging.getLogger("prepare_data")
 # a commit waits for the disk; what it gathers is held in memory twice
@@ -94,8 +94,9 @@ def main() -> int:
     job = replace(
         job, sizes=tuple(size for size in job.sizes if arguments.overwrite or not is_whole(job, size, out, names))
     )
+    errors = build(job, names, out, arguments) if job.sizes else []
     copy_lists(root, out)
-    return report(build(job, names, out, arguments)) if job.sizes else 0
+    return report(errors)
 
 
 def make_job(root: Path, arguments: argparse.Namespace) -> Job:
@@ -160,7 +161,7 @@ def check_sample(job: Job, out: Path, names: list[str]) -> None:
     wrong = [finding for finding in check_frames(joints, job.frame) if finding.level == "error"] if joints else []
     if wrong:
         write_image(out / "frame.png", contact_sheet(job.root, LAYOUTS[job.layout], job.frame, joints))
-        raise ValueError(f"{job.root / 'pose'}: {wrong[0].text} For that, look at {out / 'frame.png'}")
+        raise ValueError(f"{job.root / 'pose'}: {wrong[0].text}. {wrong[0].fix} For that, look at {out / 'frame.png'}")
 
 
 def copy_lists(root: Path, out: Path) -> None:
@@ -168,7 +169,7 @@ def copy_lists(root: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for file in (*LISTS, *PAIRS):
         if (root / file).is_file() and root.resolve() != out.resolve():
-            shutil.copyfile(root / file, out / file)
+            write_bytes(out / file, (root / file).read_bytes())
 
 
 def is_whole(job: Job, size: Size, out: Path, names: list[str]) -> bool:
@@ -193,6 +194,7 @@ def is_whole(job: Job, size: Size, out: Path, names: list[str]) -> bool:
 
 def build(job: Job, names: list[str], out: Path, arguments: argparse.Namespace) -> list[str]:
     """Fill a writer a size; returns what is wrong, and finishes the stores if nothing is."""
+    out.mkdir(parents=True, exist_ok=True)
     errors: list[str] = []
     with ExitStack() as stack:
         writers = [
