@@ -32,8 +32,10 @@ from data.records import RECORD_SUFFIX, Record, parse_record, record_key
 from images.joints import NUM_JOINTS
 
 _LOG = logging.getLogger(__name__)
-_PREPARE = "run python -m scripts.prepare_data --root FOLDER --out FOLDER"
+_PREPARE = "run python -m scripts.prepare_data --root FOLDER --out FOLDER --layout LAYOUT"
 _REBUILD = f"{_PREPARE} --overwrite to build it anew"
+# what LMDB says where the machine cannot read what may be sound
+_NO_DAMAGE = ("Too many open files", "Permission denied", "Cannot allocate memory", "Input/output error")
 # threads that open one store at a time: LMDB allows one environment a process
 _OPENING = threading.Lock()
 _DATA = "data.mdb"
@@ -146,7 +148,7 @@ class ImageStore:
             with self._environment().begin(buffers=True) as transaction:
                 return [key for key in _names(transaction.cursor()) if key.endswith(".png")]
         except lmdb.Error as error:
-            raise ValueError(f"store {self.path} is damaged ({error}); {_REBUILD}") from None
+            raise _unreadable(self.path, error) from None
 
     def __len__(self) -> int:
         value = self._get(_LENGTH)
@@ -162,7 +164,7 @@ class ImageStore:
             value = self._reading().get(key)
             return None if value is None else bytes(value)
         except lmdb.Error as error:
-            raise ValueError(f"store {self.path} is damaged ({error}); {_REBUILD}") from None
+            raise _unreadable(self.path, error) from None
 
     def _reading(self) -> lmdb.Transaction:
         """One transaction a thread: a store never changes, and a forked process leaks memory with each it begins."""
@@ -354,11 +356,20 @@ def _open(path: Path) -> lmdb.Environment:
     try:
         env = lmdb.open(str(path), readonly=True, lock=False, readahead=False, meminit=False)
     except lmdb.Error as error:
-        raise ValueError(f"store {path} is damaged ({error}); {_REBUILD}") from None
+        raise _unreadable(path, error) from None
     # reading a page that the file lacks would end the process with a bus error
     if (env.info()["last_pgno"] + 1) * env.stat()["psize"] > (path / _DATA).stat().st_size:
         raise ValueError(f"store {path} is cut short; copy it again or {_PREPARE}")
     return env
+
+
+def _unreadable(path: Path, error: lmdb.Error) -> ValueError:
+    """What an error of LMDB means: a damaged store is to be built anew, one that the machine cannot read is not."""
+    reason = next((reason for reason in _NO_DAMAGE if reason in str(error)), "")
+    if not reason:
+        return ValueError(f"store {path} is damaged ({error}); {_REBUILD}")
+    more = "raise the limit with ulimit -n 4096" if reason == _NO_DAMAGE[0] else "mend that and try again"
+    return ValueError(f"store {path} cannot be read ({error}); {more}")
 
 
 def _identity(path: Path) -> str:
