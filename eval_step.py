@@ -22,6 +22,7 @@ import torch
 from config.cli import Parser, run
 from config.load import load_config
 from config.schema import Config
+from data.frames import keypoint_frame
 from data.openpose import DEEPFASHION_FRAME, pose_file, read_keypoints
 from data.pairs import output_name, read_list, read_pairs, store_key
 from data.pose import face_box, to_image_frame
@@ -84,7 +85,8 @@ class Dataset:
         if self.store is not None and self.store.meta and self.store.meta.frame:
             return to_image_frame(self.store.read_keypoints(store_key(name)), self.size, frame=self.store.meta.frame)
         path = pose_file(self.root, name)
-        return to_image_frame(read_keypoints(path), self.size, frame=DEEPFASHION_FRAME) if path.is_file() else None
+        frame = keypoint_frame(self.root, DEEPFASHION_FRAME)
+        return to_image_frame(read_keypoints(path), self.size, frame=frame) if path.is_file() else None
 
     def pair(self, source: str, target: str) -> Pair:
         """The pair of one line of the test list."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import re
@@ -19,6 +20,15 @@ EXIT_LOST = 3
 EXIT_INTERRUPTED = 130
 # what PyTorch's allocators say on a GPU and on the CPU; this module does without PyTorch
 OUT_OF_MEMORY = ("out of memory", "can't allocate memory")
+_REMEDIES = {
+    errno.EMFILE: "; raise the limit of this shell with ulimit -n 4096",
+    errno.ENOENT: "; check the name",
+    errno.EACCES: "; choose a place that you may read and write",
+    errno.EROFS: "; choose a place that may be written",
+    errno.ENOSPC: "; free some disk space or choose another place",
+    errno.EISDIR: "; name a file, not a folder",
+    errno.ENOTDIR: "; a part of this path is a file, not a folder",
+}
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
@@ -35,7 +45,7 @@ def run(main: Callable[[], int | None], less_memory: str = "use a machine with m
 
     `less_memory` says what needs less. `STEPPOSE_TRACEBACK=1` shows the whole trace instead, for developers.
     """
-    is_main = os.environ.get("RANK", "0") == "0"  # of several processes one says what all have to say
+    is_main = os.environ.get("RANK", "") in ("", "0")  # of several processes one says what all have to say
     logging.basicConfig(level=logging.INFO if is_main else logging.WARNING, format="%(message)s")
     try:
         return main() or 0
@@ -43,12 +53,21 @@ def run(main: Callable[[], int | None], less_memory: str = "use a machine with m
         is_full = isinstance(error, MemoryError) or any(words in str(error) for words in OUT_OF_MEMORY)
         if os.environ.get("STEPPOSE_TRACEBACK") or (isinstance(error, RuntimeError) and not is_full):
             raise
-        says = f"out of memory{_amount(error)}; {less_memory}" if is_full else str(error)
+        says = f"out of memory{_amount(error)}; {less_memory}" if is_full else sentence(error)
         sys.stderr.write(f"error: {' '.join(says.split())}\n")
         return EXIT_BAD_INPUT
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return EXIT_INTERRUPTED
+
+
+def sentence(error: Exception) -> str:
+    """An error as a person reads it; those of the system say which file, what is wrong, and what to do."""
+    if not isinstance(error, OSError) or error.errno is None:
+        return str(error)
+    reason = (error.strerror or str(error)).lower()
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{reason}{_REMEDIES.get(error.errno, '')}"
 
 
 def run_parser(description: str) -> Parser:

@@ -13,8 +13,9 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data.draws import Draw
+from data.frames import keypoint_frame
 from data.openpose import DEEPFASHION_FRAME, Frame, pose_file, read_keypoints
-from data.pairs import PairLine, read_pairs, store_key
+from data.pairs import PairLine, check_distinct, read_pairs, store_key
 from data.pose import POSE_FORMS, Size, face_box, to_image_frame
 from data.store import ImageStore, store_path
 from images.noise import Purpose, noise_key
@@ -138,7 +139,7 @@ class PairDataset(Dataset[Sample]):
             raise ValueError(f"store {self.store.path} holds no keypoints and there is no folder {self.root / 'pose'}")
         origin = "the store" if self._keypoints_in_store else self.root / "pose"
         _LOG.info("%s: %d lines, keypoints from %s", self.split, len(self), origin)
-        return meta.frame if meta and meta.frame else DEEPFASHION_FRAME
+        return meta.frame if meta and meta.frame else keypoint_frame(self.root, DEEPFASHION_FRAME)
 
 
 class PairTable(NamedTuple):
@@ -157,6 +158,8 @@ class PairTable(NamedTuple):
         sources = [number.setdefault(name, len(number)) for line in lines for name in line.sources]
         offsets = np.cumsum([0, *(len(line.sources) for line in lines)])
         keys = np.array([store_key(name).encode() for name in number])
+        if len(np.unique(keys)) < len(keys):
+            check_distinct(number, "pairs file")
         return cls(keys, np.array(targets, np.int32), np.array(sources, np.int32), offsets)
 
     def name(self, number: int) -> str:

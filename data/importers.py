@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from data.openpose import mark_missing
+from data.openpose import Frame, mark_missing
 from data.pairs import check_name
 from images.joints import COCO_17, LEFT_SHOULDER, NECK, NUM_JOINTS, RIGHT_SHOULDER
 
@@ -41,34 +41,66 @@ def reorder(points: np.ndarray, order: Sequence[int | None], threshold: float = 
 
 
 def read_openpose_json(path: str | Path, threshold: float = 0.1) -> np.ndarray:
-    """OpenPose's JSON of an image, BODY_25 or the 18-joint COCO model; of several people the surest."""
-    people = _field(_read_json(path), "people", path)
-    bodies = [
-        _numbers(_field(person, "pose_keypoints_2d", path), path).reshape(-1, 3) for person in _list(people, path)
-    ]
-    orders = {25: BODY_25, 18: OPENPOSE_18}
+    """OpenPose's JSON of an image, BODY_25 or the 18-joint COCO model; of several people the surest.
+
+    Pose editors put it into a list, have null for what is missing, and may write shares of a canvas that they name.
+    Raises ValueError where nobody is in it.
+    """
+    content = _openpose_content(path)
+    people = [person for person in _list(content.get("people") or [], path) if person is not None]
+    values = [_field(person, "pose_keypoints_2d", path) for person in people]
+    bodies = [_numbers(value, path).reshape(-1, 3) for value in values if value]
+    bodies = [body for body in bodies if (body[:, 2] > threshold).any()]
     if not bodies:
-        return np.full((NUM_JOINTS, 2), np.nan)
+        raise ValueError(f"{path} has no person with a joint surer than {threshold:g}; take another image or threshold")
     body = max(bodies, key=lambda points: points[:, 2].sum())
+    orders = {25: BODY_25, 18: OPENPOSE_18}
     if len(body) not in orders:
         raise ValueError(f"{path}: {len(body)} joints a person, expected 25 (BODY_25) or 18")
+    canvas = _canvas(content)
+    if canvas and np.abs(body[body[:, 2] > 0, :2]).max() <= 1:
+        body = body * (canvas.width, canvas.height, 1)
     return reorder(body, orders[len(body)], threshold)
+
+
+def read_openpose_frame(path: str | Path) -> Frame | None:
+    """The canvas that a pose editor's file names; None where it names none, as OpenPose's own."""
+    return _canvas(_openpose_content(path))
+
+
+def _openpose_content(path: str | Path) -> dict[str, Any]:
+    """The image's part of the file: itself, or what a pose editor has put into a list."""
+    content = _read_json(path)
+    parts = [part for part in (content if isinstance(content, list) else [content]) if part is not None]
+    if len(parts) > 1 or not parts:
+        raise ValueError(f"{path} holds {len(parts)} images, expected one; give a file an image")
+    _field(parts[0], "people", path)
+    return dict(parts[0])
+
+
+def _canvas(content: dict[str, Any]) -> Frame | None:
+    sides = [content.get(f"canvas_{side}") for side in ("height", "width")]
+    if not all(isinstance(side, int | float) and 0 < side < _LARGEST for side in sides):
+        return None
+    return Frame(int(sides[0] or 0), int(sides[1] or 0), 0)
 
 
 def read_coco_json(path: str | Path, threshold: float = 0.1) -> dict[str, np.ndarray]:
     """COCO keypoints, annotations or results, by image; the third number is a visibility or a confidence.
 
     Results name images by `image_id` alone, so that is the name here; of several people the largest sum counts.
+    What has no keypoints (boxes, crowds) is left out. Raises ValueError where nothing has any.
     """
     content = _read_json(path)
     annotations = _list(content if isinstance(content, list) else _field(content, "annotations", path), path)
-    images = content.get("images", []) if isinstance(content, dict) else []
-    names = {_field(image, "id", path): str(_field(image, "file_name", path)) for image in _list(images, path)}
+    names = {number: str(_field(image, "file_name", path)) for number, image in _coco_images(content, path).items()}
     best: dict[str, np.ndarray] = {}
     for annotation in annotations:
-        number = _field(annotation, "image_id", path)
-        name = names.get(number, str(number)) if isinstance(number, str | int) else str(number)
-        points = _numbers(_field(annotation, "keypoints", path), path)
+        number = _identifier(_field(annotation, "image_id", path))
+        name = names.get(number, number)
+        if not annotation.get("keypoints"):
+            continue
+        points = _numbers(annotation["keypoints"], path)
         if points.size != 51:
             raise ValueError(
                 f"{path}: {points.size} numbers for image {name}, expected 51 (17 joints x, y, confidence)"
@@ -76,37 +108,70 @@ def read_coco_json(path: str | Path, threshold: float = 0.1) -> dict[str, np.nda
         points = points.reshape(17, 3)
         if name not in best or points[:, 2].sum() > best[name][:, 2].sum():
             best[name] = points
+    if not best:
+        raise ValueError(f"{path} has no `keypoints`; is it a file of persons' keypoints?")
     return {name: reorder(points, COCO_17, threshold) for name, points in best.items()}
+
+
+def read_coco_frames(path: str | Path) -> dict[str, Frame]:
+    """The size of each image of a COCO file that names it."""
+    images = _coco_images(_read_json(path), path).values()
+    sizes = [(str(_field(image, "file_name", path)), image.get("height"), image.get("width")) for image in images]
+    return {
+        name: Frame(height, width, 0)
+        for name, height, width in sizes
+        if isinstance(height, int) and isinstance(width, int) and min(height, width) > 0
+    }
+
+
+def _coco_images(content: Any, path: str | Path) -> dict[str, dict[str, Any]]:
+    images = content.get("images") or [] if isinstance(content, dict) else []
+    return {_identifier(_field(image, "id", path)): image for image in _list(images, path)}
+
+
+def _identifier(value: Any) -> str:
+    """One text for an id written as 7, 7.0, "7" or "000007"."""
+    text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return text.lstrip("0") or "0" if text.isdecimal() else text
 
 
 def read_mediapipe_json(path: str | Path, image_size: tuple[int, int], threshold: float = 0.5) -> np.ndarray:
     """MediaPipe's 33 landmarks of an image of (H, W): a list of {x, y, visibility}, x and y in 0..1.
 
-    The list may stand under `pose_landmarks` or `landmarks`, and inside a list of people (the first counts).
+    The list may stand under `pose_landmarks`, `landmarks` or `landmark`, and inside a list of people (the first
+    counts). Raises ValueError where nobody is in it.
     """
-    content = _read_json(path)
-    if isinstance(content, dict):
-        content = content.get("pose_landmarks", content.get("landmarks"))
-    landmarks = _list(content, path)
-    if len(landmarks) and isinstance(landmarks[0], list):
+    landmarks = _read_json(path)
+    while isinstance(landmarks, dict):
+        names = [name for name in ("pose_landmarks", "landmarks", "landmark") if name in landmarks]
+        landmarks = _field(landmarks, names[0] if names else "pose_landmarks", path)
+    landmarks = _list([] if landmarks is None else landmarks, path)
+    if landmarks and isinstance(landmarks[0], list):
         landmarks = landmarks[0]
+    if not landmarks:
+        raise ValueError(f"{path} has no person; take another image")
     if len(landmarks) != 33:
         raise ValueError(f"{path}: {len(landmarks)} landmarks, expected MediaPipe's 33")
-    rows = [[_field(mark, "x", path), _field(mark, "y", path), mark.get("visibility", 1.0)] for mark in landmarks]
+    rows = [[_field(mark, "x", path), _field(mark, "y", path), _visibility(mark)] for mark in landmarks]
     points = _numbers(rows, path) * (image_size[1], image_size[0], 1)
     return reorder(points, MEDIAPIPE_33, threshold)
 
 
-_CSV_LINE = re.compile(r"(?P<name>[^:]+):\s*\[(?P<y>[^\[\]]*)\]\s*:\s*\[(?P<x>[^\[\]]*)\]")
+def _visibility(mark: dict[str, Any]) -> Any:
+    value = mark.get("visibility")
+    return 1.0 if value is None else value
+
+
+_CSV_LINE = re.compile(r"(?P<name>[^:]+?)\s*:\s*\[(?P<y>[^\[\]]*)\]\s*:\s*\[(?P<x>[^\[\]]*)\]")
 
 
 def read_annotation_csv(path: str | Path) -> dict[str, np.ndarray]:
     """The field's annotation files (Market-1501, DeepFashion): lines `name:[y ...]:[x ...]`, -1 missing."""
     joints = {}
     for where, text in _text_lines(path):
-        if text.startswith("name:"):
+        if "[" not in text and text.lower().startswith("name"):
             continue
-        match = _CSV_LINE.fullmatch(text)
+        match = _CSV_LINE.fullmatch(text.replace('"', ""))
         if not match:
             raise ValueError(f"{where}: not of the form name:[y, ...]:[x, ...]")
         try:
@@ -120,12 +185,23 @@ def read_annotation_csv(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def read_pairs_csv(path: str | Path) -> list[tuple[str, str]]:
-    """The pair files of the field: a header `from,to`, then (source, target) a line."""
-    pairs = []
+    """The pair files of the field: a header `from,to`, then (source, target) a line.
+
+    Without a header, that is the order; with one, its words say which column is which.
+    """
+    pairs, columns = [], (0, 1)
     for where, text in _text_lines(path):
-        source, _, target = text.partition(",")
-        if (source, target) != ("from", "to"):
-            pairs.append((check_name(source.strip(), where), check_name(target.strip(), where)))
+        separator = next((mark for mark in ",;\t" if mark in text), ",")
+        cells = [cell.strip().strip("\"'") for cell in text.split(separator)]
+        words = [cell.lower() for cell in cells]
+        if "from" in words and "to" in words:
+            columns = (words.index("from"), words.index("to"))
+            continue
+        if len(cells) <= max(columns):
+            raise ValueError(f"{where}: {text[:80]!r} is not two image names, from,to")
+        pairs.append((check_name(cells[columns[0]], where), check_name(cells[columns[1]], where)))
+    if not pairs:
+        raise ValueError(f"{path} holds no pairs, lines from,to")
     return pairs
 
 
@@ -147,9 +223,10 @@ def _read_text(path: str | Path) -> str:
 
 
 def _read_json(path: str | Path) -> Any:
+    text = _read_text(path)
     try:
-        return json.loads(_read_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from None
 
 
@@ -167,16 +244,16 @@ def _list(content: Any, path: str | Path) -> list[Any]:
 
 def _numbers(values: Any, path: str | Path) -> np.ndarray:
     try:
-        array = np.array(values, float)
-    except (TypeError, ValueError):
+        # pose editors write null for what is missing
+        array = np.array(_zeros_for_null(values), float)
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{path}: keypoints that are not numbers") from None
     if array.size % 3 or not np.isfinite(array).all():
         raise ValueError(f"{path}: keypoints must be triples of finite numbers (x, y, confidence)")
     return array
 
 
-ORDERS: dict[str, tuple[int | None, ...]] = {
-    "OpenPose-18": OPENPOSE_18,
-    "BODY_25": BODY_25,
-    "COCO-17": COCO_17,
-}
+def _zeros_for_null(values: Any) -> Any:
+    if not isinstance(values, list):
+        return 0.0 if values is None else values
+    return [_zeros_for_null(value) for value in values]

@@ -14,9 +14,9 @@ class Layout:
     """How a dataset's image files relate to its keypoint files.
 
     Args:
-        frame: of the keypoint files.
+        frame: of keypoint files that state none (`data.frames`).
         image_size: (H, W) that every image file must have; None: any.
-        border: white columns left and right that are cut off.
+        border: flat light columns left and right that are cut off.
     """
 
     frame: Frame

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from images.joints import NUM_JOINTS
+from images.writing import write_text
 
 # NTED's drawing: 17 limbs and a colour (RGB) for each joint; limb i has the colour of joint i.
 SKELETON_LIMBS = (
@@ -38,7 +39,7 @@ class Frame(NamedTuple):
     left: float
 
 
-# DeepFashion's files mean the 256x256 low-resolution image, which has a 40-pixel white border left and right.
+# DeepFashion's files mean the 256x256 low-resolution image, which has a flat 40-pixel border left and right.
 DEEPFASHION_FRAME = Frame(256, 176, 40)
 MARKET_FRAME = Frame(128, 64, 0)
 
@@ -53,8 +54,10 @@ def read_keypoints(path: str | Path) -> np.ndarray:
     Raises:
         ValueError: no such file, not 18 rows, or a value that is no reasonable number; names file and line.
     """
+    if Path(path).exists() and not Path(path).is_file():
+        raise ValueError(f"keypoint file {path} is no plain file; remove it")
     try:
-        with Path(path).open(encoding="utf-8") as file:
+        with Path(path).open(encoding="utf-8-sig") as file:
             text = file.read(_LONGEST_FILE + 1)
     except FileNotFoundError:
         raise ValueError(f"keypoint file {path} does not exist; see docs/data.md for how to get or make it") from None
@@ -70,8 +73,18 @@ def read_keypoints(path: str | Path) -> np.ndarray:
 
 def write_keypoints(path: str | Path, keypoints: np.ndarray) -> None:
     """Write (18, 2) keypoints, NaN where missing, as a file that `read_keypoints` reads."""
-    rows = (f"{x:.6g} {y:.6g}" if np.isfinite(x + y) else "-1 -1" for x, y in keypoints)
-    Path(path).write_text("\n".join(rows) + "\n", encoding="utf-8")
+    rows = (f"{_number(x)} {_number(y)}" if np.isfinite(x + y) else "-1 -1" for x, y in keypoints)
+    write_text(path, "\n".join(rows) + "\n")
+
+
+def between_frames(joints: np.ndarray, frame: Frame, to: Frame) -> np.ndarray:
+    """Joints (..., 2) in one frame as coordinates in another."""
+    return (joints - (frame.left, 0)) * (to.width / frame.width, to.height / frame.height) + (to.left, 0)
+
+
+def to_file_frame(joints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """(18, 2) joints in pixels of a (height, width) picture, in the frame of DeepFashion's keypoint files."""
+    return between_frames(joints, Frame(*size, 0), DEEPFASHION_FRAME)
 
 
 def pose_file(root: str | Path, name: str) -> Path:
@@ -85,10 +98,16 @@ def mark_missing(keypoints: np.ndarray) -> np.ndarray:
     return np.where((keypoints == MISSING).any(axis=1, keepdims=True), np.nan, keypoints)
 
 
+def _number(value: float) -> str:
+    """A coordinate as text; one that would read as missing is moved by less than any use can tell."""
+    text = f"{value:.6g}"
+    return "-1.0001" if text == "-1" else text
+
+
 def _parse_row(row: str, where: str) -> tuple[float, float]:
     shown = row if len(row) <= 80 else f"{row[:77]}..."
     try:
-        x, y = map(float, row.split(maxsplit=2))
+        x, y = map(float, row.replace(",", " ").split(maxsplit=2))
     except ValueError:
         raise ValueError(f"{where}: {shown!r} is not two numbers `x y`") from None
     if not (abs(x) <= _LARGEST and abs(y) <= _LARGEST):

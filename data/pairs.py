@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 
 from images.folders import IMAGE_SUFFIXES
+from images.names import outfit_of, parse_name, person_of
+from images.writing import write_text
 
 # Both shoulders and both hips: a pair whose torso is unseen says nothing about the clothes.
 TORSO_JOINTS = (2, 5, 8, 11)
 _LINE_LIMIT = 1 << 20
 _NAME_LIMIT = 400
+# bytes of a store's key (LMDB allows 511) and of a file's name
+_KEY_LIMIT, _FILE_LIMIT = 500, 255
 _BLANK = " \t\r\n\ufeff"
-_DEEPFASHION_NAME = re.compile(r"img/(?P<folders>.+)/id_(?P<identity>\d+)/(?P<first>[^_/]+)_(?P<rest>[^/]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +52,33 @@ def read_list(path: str | Path) -> list[str]:
 
 def write_pairs(path: str | Path, lines: Iterable[PairLine]) -> None:
     """Write a file that `read_pairs` reads back equal."""
-    Path(path).write_text("".join(",".join((line.target, *line.sources)) + "\n" for line in lines), encoding="utf-8")
+    write_text(path, "".join(",".join((line.target, *line.sources)) + "\n" for line in lines))
 
 
 def build_pairs(joints: Mapping[str, np.ndarray]) -> list[PairLine]:
-    """All ordered pairs of images of one person and outfit whose shoulders and hips are all found.
-
-    Images belong together if their folder and the part of their file name before the first underscore agree
-    (`id_00000002/02_1_front.jpg` and `id_00000002/02_3_back.jpg`).
+    """All ordered pairs of images of one person and outfit (`outfit_of`) whose shoulders and hips are all found.
 
     Args:
         joints: image name to (18, 2) joints, NaN where missing.
     """
-    whole = sorted((name for name in joints if has_torso(joints[name])), key=lambda name: (_outfit(name), name))
-    groups = [tuple(names) for _, names in groupby(whole, key=_outfit)]
+    outfits: dict[tuple[str, str], list[str]] = {}
+    for name in sorted(name for name in joints if has_torso(joints[name])):
+        outfits.setdefault(outfit_of(name), []).append(name)
     return [
         PairLine(target, tuple(name for name in names if name != target))
-        for names in groups
+        for names in outfits.values()
         if len(names) > 1
         for target in names
+    ]
+
+
+def across_people(lines: Iterable[PairLine]) -> list[str]:
+    """Each target that a line joins with a source of another person, with that source."""
+    return [
+        f"{line.target} with {source}"
+        for line in lines
+        for source in line.sources
+        if person_of(source) != person_of(line.target)
     ]
 
 
@@ -77,8 +88,29 @@ def has_torso(joints: np.ndarray) -> bool:
 
 
 def output_name(source: str, target: str) -> str:
-    """File name of the image generated from `source` in the pose of `target`, as published (docs/method.md, 8)."""
-    return f"{_flat_name(source)}_2_{_flat_name(target)}_vis.png"
+    """File name of the image generated from `source` in the pose of `target`, as published (docs/method.md, 8).
+
+    What no file system takes as a name is cut short, and told apart by a hash.
+    """
+    whole = f"{parse_name(source).flat}_2_{parse_name(target).flat}_vis.png"
+    if len(whole.encode()) <= _FILE_LIMIT:
+        return whole
+    parts = (parse_name(name).flat.encode()[-100:].decode(errors="ignore") for name in (source, target))
+    mark = hashlib.blake2b(f"{source}\n{target}".encode(), digest_size=8).hexdigest()
+    return f"{'_2_'.join(parts)}_{mark}_vis.png"
+
+
+def check_distinct(names: Iterable[str], where: str) -> None:
+    """Raises ValueError where two images would be one in a store, in the keypoint folder or in output files."""
+    for form, place in ((_inner_key, "a store and in pose/"), (lambda name: parse_name(name).flat, "output files")):
+        first: dict[str, str] = {}
+        for name in names:
+            if (other := first.setdefault(form(name), name)) != name:
+                raise ValueError(f"{where}: {other} and {name} would have one name in {place}; rename one of them")
+
+
+def _inner_key(name: str) -> str:
+    return store_key(name).removeprefix("img/")
 
 
 def store_key(name: str) -> str:
@@ -88,20 +120,32 @@ def store_key(name: str) -> str:
 
 
 def check_name(name: str, where: str) -> str:
-    """The image name itself, if it is a plain relative path to an image.
+    """An image name in its plain form (`img//a.jpg` and `./img/a.jpg` are `img/a.jpg`), if every command can use it.
 
     Raises:
-        ValueError: empty, absolute, leaving the folder, with control characters, or not an image; begins with `where`.
+        ValueError: empty, absolute, leaving the folder, not an image, too long for a file or a store, or with
+            characters that lists cannot hold; begins with `where`.
     """
     shown = name if len(name) <= 80 else f"{name[:77]}..."
     if not name:
         raise ValueError(f"{where}: empty image name; a line is target,source[,source ...]")
     if len(name) > _NAME_LIMIT or not name.isprintable() or "\\" in name:
-        raise ValueError(f"{where}: {shown!r} is no image name: at most {_NAME_LIMIT} printable characters, / between")
+        raise ValueError(
+            f"{where}: {shown!r} is no image name: at most {_NAME_LIMIT} printable characters, / between; rename it"
+        )
     if name.startswith("/") or ".." in name.split("/") or re.match(r"[A-Za-z]:", name):
         raise ValueError(f"{where}: {shown!r} leaves the dataset folder; use a path relative to it, without ..")
     if posixpath.splitext(name)[1].lower() not in IMAGE_SUFFIXES:
         raise ValueError(f"{where}: {shown!r} does not end in {', '.join(IMAGE_SUFFIXES)}")
+    if "," in name or name != name.strip(_BLANK):
+        raise ValueError(
+            f"{where}: {shown!r} has a comma or a blank at an end, which pairs files cannot hold; rename it"
+        )
+    name = posixpath.normpath(name)
+    if len(name.encode()) > _KEY_LIMIT or max(len(part.encode()) for part in name.split("/")) > _FILE_LIMIT:
+        raise ValueError(
+            f"{where}: {shown!r} is too long: {_KEY_LIMIT} bytes, {_FILE_LIMIT} between slashes; give it a shorter name"
+        )
     return name
 
 
@@ -111,15 +155,18 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         with path.open("rb") as file:
             number = 0
             while line := file.readline(_LINE_LIMIT):
-                number += 1
                 if len(line) == _LINE_LIMIT:
-                    raise ValueError(f"{path}:{number}: longer than {_LINE_LIMIT} bytes; this is not a list of images")
-                if text := line.decode("utf-8").strip(_BLANK):
-                    yield f"{path}:{number}", text
+                    where = f"{path}:{number + 1}"
+                    raise ValueError(f"{where}: longer than {_LINE_LIMIT} bytes; this is not a list of images")
+                # old Macs end lines with a carriage return alone
+                for text in line.decode("utf-8").rstrip("\r\n").split("\r"):
+                    number += 1
+                    if text := text.strip(_BLANK):
+                        yield f"{path}:{number}", text
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist; see docs/data.md for where to get or how to build it") from None
     except UnicodeDecodeError:
-        raise ValueError(f"{path}:{number}: not UTF-8 text") from None
+        raise ValueError(f"{path}:{number + 1}: not UTF-8 text; save it as UTF-8") from None
 
 
 def _parse_line(text: str, where: str, known: dict[str, str]) -> PairLine:
@@ -129,20 +176,6 @@ def _parse_line(text: str, where: str, known: dict[str, str]) -> PairLine:
     if len(names) < 2:
         raise ValueError(f"{where}: {names[0]!r} has no source; a line is target,source[,source ...]")
     return PairLine(names[0], tuple(names[1:]))
-
-
-def _outfit(name: str) -> str:
-    path = PurePosixPath(name)
-    return f"{path.parent}/{path.stem.partition('_')[0]}"
-
-
-def _flat_name(name: str) -> str:
-    stem = str(PurePosixPath(name).with_suffix(""))
-    match = _DEEPFASHION_NAME.fullmatch(stem)
-    if not match:
-        return stem.replace("/", "-")
-    folders, rest = match["folders"].replace("/", ""), match["rest"].replace("_", "")
-    return f"fashion{folders}id{match['identity']}{match['first']}_{rest}"
 
 
 def unique_names(lines: Sequence[PairLine]) -> list[str]:

@@ -8,7 +8,16 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from data.openpose import COLOURS, DEEPFASHION_FRAME, SKELETON_LIMBS, pose_file, write_keypoints
+from data.frames import keypoint_frame, write_frame
+from data.openpose import (
+    COLOURS,
+    DEEPFASHION_FRAME,
+    SKELETON_LIMBS,
+    Frame,
+    between_frames,
+    pose_file,
+    write_keypoints,
+)
 from images.writing import write_image
 
 # DeepFashion's high-resolution images
@@ -54,12 +63,6 @@ def crop_person(
     return canvas, (joints - (left, top)) * scale
 
 
-def to_file_frame(joints: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Joints of an image of `size` (H, W) in the frame of DeepFashion's keypoint files."""
-    frame = DEEPFASHION_FRAME
-    return joints * (frame.width / size[1], frame.height / size[0]) + (frame.left, 0)
-
-
 def add_photo(root: Path, name: str, image: Image.Image, joints: np.ndarray) -> Path:
     """Write a photo with its joints as image `img/{name}.png` of a dataset, with keypoints and an overlay to look at.
 
@@ -68,9 +71,10 @@ def add_photo(root: Path, name: str, image: Image.Image, joints: np.ndarray) -> 
     """
     cropped, moved = crop_person(image, joints)
     key = f"img/{name}.png"
-    pose_file(root, key).parent.mkdir(parents=True, exist_ok=True)
     write_image(root / key, np.array(cropped))
-    write_keypoints(pose_file(root, key), to_file_frame(moved, PHOTO_SIZE))
+    frame = keypoint_frame(root, DEEPFASHION_FRAME)
+    write_frame(root, frame)
+    write_keypoints(pose_file(root, key), between_frames(moved, Frame(*PHOTO_SIZE, 0), frame))
     overlay = root / "overlay" / f"{name}.png"
     write_image(overlay, draw_over(np.array(cropped), moved))
     return overlay

@@ -1,22 +1,23 @@
 """Stores: LMDBs of images of one size, as the published script writes them.
 
 A store is a folder named `{H}-{W}` with an LMDB: the PNG of each image under its path with `.png`, and their number
-under `length`. Stores that this project writes may hold three more things: a `format` of `raw` (the pixels
-themselves), keypoints under the image's path with `.txt`, and `meta`, which says so.
+under `length`. Stores that this project writes may hold more: a `format` of `raw` (the pixels
+themselves), keypoints under the image's path with `.txt`, what `data.records` remembers under `.sum`, and `meta`,
+which says so.
 """
 
 from __future__ import annotations
 
-import json
+import hashlib
 import logging
 import os
 import posixpath
 import shutil
 import struct
 import threading
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 from weakref import WeakValueDictionary
@@ -25,30 +26,28 @@ import cv2
 import lmdb
 import numpy as np
 
-from data.openpose import Frame
+from data.locks import WriterLock
+from data.meta import StoreMeta, parse_meta
+from data.records import RECORD_SUFFIX, Record, parse_record, record_key
 from images.joints import NUM_JOINTS
 
 _LOG = logging.getLogger(__name__)
-_PREPARE = "run python -m scripts.prepare_data --root FOLDER --out FOLDER"
+_PREPARE = "run python -m scripts.prepare_data --root FOLDER --out FOLDER --layout LAYOUT"
 _REBUILD = f"{_PREPARE} --overwrite to build it anew"
+# what LMDB says where the machine cannot read what may be sound
+_NO_DAMAGE = ("Too many open files", "Permission denied", "Cannot allocate memory", "Input/output error")
 # threads that open one store at a time: LMDB allows one environment a process
 _OPENING = threading.Lock()
+_DATA = "data.mdb"
+# what may be held of an image: its pixels, keypoints and record
+_SUFFIXES = (".png", ".txt", RECORD_SUFFIX)
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # the first is what prepare_data writes unless it is told otherwise
 FORMATS = ("raw", "png")
-# the last is only in what a writer has not finished
-_META, _LENGTH, _ORIGIN = b"meta", b"length", b"origin"
+# the last is a hash: a store shall not say where somebody's images lie
+_META, _LENGTH, _ORIGIN = b"meta", b"length", b"origin_digest"
 # LMDB refuses a second environment on one path in a process, and a read-only one is safe to share and to fork.
 _OPEN: WeakValueDictionary[str, lmdb.Environment] = WeakValueDictionary()
-
-
-@dataclass(frozen=True)
-class StoreMeta:
-    """What a store says of itself: image size, `png` or `raw`, and the frame of its keypoints (None: has none)."""
-
-    size: tuple[int, int]
-    format: str = "png"
-    frame: Frame | None = None
 
 
 def store_path(root: str | Path, size: tuple[int, int]) -> Path:
@@ -80,7 +79,9 @@ class ImageStore:
     def meta(self) -> StoreMeta | None:
         """What the store says of itself; None for a published one. Raises ValueError."""
         if self._meta is None and (value := self._get(_META)):
-            self._meta = _parse_meta(bytes(value), self.path)
+            self._meta = parse_meta(value)
+            if self._meta is None:
+                raise ValueError(f"store {self.path} has a damaged `meta`; {_REBUILD}")
         return self._meta
 
     def read(self, key: str) -> np.ndarray:
@@ -118,13 +119,36 @@ class ImageStore:
             raise ValueError(f"store {self.path} has no keypoints {name}; {_REBUILD}")
         return np.frombuffer(value, "<f8").reshape(NUM_JOINTS, 2).copy()
 
+    def record(self, key: str) -> Record | None:
+        """What is remembered of image `key`; None where nothing is or it is damaged."""
+        value = self._get(record_key(key).encode())
+        return value and parse_record(value)
+
+    def check(self, key: str) -> None:
+        """Raises ValueError if a value of image `key` is not what was written, as far as the store can tell."""
+        self.read(key)
+        record = self.record(key)
+        if record is None:
+            if self.has_records:
+                raise ValueError(f"store {self.path} has no or a damaged record of image {key}; {_REBUILD}")
+            return
+        for suffix, checksum in record.sums.items():
+            if zlib.crc32(self._get((posixpath.splitext(key)[0] + suffix).encode()) or b"") != checksum:
+                what = "image" if suffix == ".png" else f"{suffix} of image"
+                raise ValueError(f"{what} {key} in store {self.path} is damaged: its checksum differs; {_REBUILD}")
+
+    @property
+    def has_records(self) -> bool:
+        """Whether the store remembers checksums and files; those of the published script and older ones do not."""
+        return bool(self.meta and self.meta.layout)
+
     def keys(self) -> list[str]:
         """Keys of all images, sorted."""
         try:
             with self._environment().begin(buffers=True) as transaction:
                 return [key for key in _names(transaction.cursor()) if key.endswith(".png")]
         except lmdb.Error as error:
-            raise ValueError(f"store {self.path} is damaged ({error}); {_REBUILD}") from None
+            raise _unreadable(self.path, error) from None
 
     def __len__(self) -> int:
         value = self._get(_LENGTH)
@@ -140,7 +164,7 @@ class ImageStore:
             value = self._reading().get(key)
             return None if value is None else bytes(value)
         except lmdb.Error as error:
-            raise ValueError(f"store {self.path} is damaged ({error}); {_REBUILD}") from None
+            raise _unreadable(self.path, error) from None
 
     def _reading(self) -> lmdb.Transaction:
         """One transaction a thread: a store never changes, and a forked process leaks memory with each it begins."""
@@ -152,9 +176,9 @@ class ImageStore:
     def _environment(self) -> lmdb.Environment:
         with _OPENING:
             if self._env is None:
-                path = str(self.path.resolve())
-                self._env = _OPEN.get(path) or _open(self.path)
-                _OPEN[path] = self._env
+                known = _identity(self.path)
+                self._env = _OPEN.get(known) or _open(self.path)
+                _OPEN[known] = self._env
             return self._env
 
     def _read_raw(self, key: str, value: bytes) -> np.ndarray:
@@ -178,22 +202,29 @@ class StoreWriter:
     Args:
         path: folder of the store to be; replaced if it exists.
         meta: what it will say of itself.
-        origin: what its images are made from, e.g. a folder; the finished store does not hold it.
+        origin: what its images are made from, e.g. a folder.
         map_size: bytes to begin with; grows as needed.
 
     Raises:
+        ValueError: another process is writing this store.
         OSError: here and in every method: the disk is full, the folder is read-only, or what is left is no LMDB.
     """
 
     def __init__(self, path: str | Path, meta: StoreMeta, origin: str = "", map_size: int = 1 << 28) -> None:
-        self.path, self.meta, self.origin = Path(path), meta, origin.encode()
+        self.path, self.meta = Path(path), meta
+        self.origin = hashlib.blake2b(origin.encode(), digest_size=16).hexdigest().encode()
         self.partial = self.path.with_name(self.path.name + ".partial")
         self.partial.parent.mkdir(parents=True, exist_ok=True)
-        with self._plain_errors():
-            self._env = self._reopen(map_size)
-            with self._env.begin(buffers=True) as transaction:
-                self.written = {key for key in _names(transaction.cursor()) if key.endswith(".png")}
+        self._lock = WriterLock(self.path)
         self._closed = False
+        try:
+            with self._plain_errors():
+                self._env = self._reopen(map_size)
+                with self._env.begin(buffers=True) as transaction:
+                    self.written = {key for key in _names(transaction.cursor()) if key.endswith(".png")}
+        except BaseException:
+            self._lock.release()
+            raise
 
     def put(self, values: dict[str, bytes]) -> None:
         """Add images and keypoints in one transaction; grows the map when it is full."""
@@ -202,18 +233,41 @@ class StoreWriter:
                 self._env.set_mapsize(self._env.info()["map_size"] * 2)
         self.written.update(key for key in values if key.endswith(".png"))
 
-    def finish(self) -> None:
-        """Count the images, flush, and give the folder its final name."""
-        self.put({_LENGTH.decode(): str(len(self.written)).encode()})
-        if self.path.exists():
-            shutil.rmtree(self.path)
+    def record(self, key: str) -> Record | None:
+        """What is remembered of an image that is written; None where nothing is."""
+        with self._plain_errors(), self._env.begin() as transaction:
+            value = transaction.get(record_key(key).encode())
+        return value and parse_record(value)
+
+    def remove(self, keys: Iterable[str]) -> None:
+        """Take images out, with all that belongs to them."""
         with self._plain_errors(), self._env.begin(write=True) as transaction:
-            transaction.delete(_ORIGIN)
+            for key in keys:
+                for suffix in _SUFFIXES:
+                    transaction.delete((posixpath.splitext(key)[0] + suffix).encode())
+                self.written.discard(key)
+
+    def finish(self) -> None:
+        """Count the images, flush, and give the store its final name, in one step that leaves the old or the new."""
+        meta = self.meta.of(file for key in self.written if (record := self.record(key)) for file in record.files)
+        self.put({_LENGTH.decode(): str(len(self.written)).encode(), _META.decode(): meta.encode()})
+        self._flush()
+        if self.path.is_dir():
+            # the folder stays and its one file is exchanged: a folder cannot be renamed over another
+            os.replace(self.partial / _DATA, self.path / _DATA)
+            shutil.rmtree(self.partial)
+        else:
+            self.partial.rename(self.path)
         self.close()
-        self.partial.rename(self.path)
 
     def close(self) -> None:
         """Flush and close, keeping what is written for the next attempt."""
+        try:
+            self._flush()
+        finally:
+            self._lock.release()
+
+    def _flush(self) -> None:
         if self._closed:
             return
         self._closed = True
@@ -241,7 +295,7 @@ class StoreWriter:
             ) from None
 
     def _reopen(self, map_size: int) -> lmdb.Environment:
-        existing = self.partial / "data.mdb"
+        existing = self.partial / _DATA
         if existing.is_file() and not self._is_mine():
             _LOG.warning("%s was left by a command with other images or settings; it begins anew", self.partial)
             shutil.rmtree(self.partial)
@@ -249,7 +303,7 @@ class StoreWriter:
         # without metasync a power cut may cost the last commit, and never the store
         env = lmdb.open(str(self.partial), map_size=size, meminit=False, lock=False, metasync=False)
         with env.begin(write=True) as transaction:
-            transaction.put(_META, json.dumps(asdict(self.meta)).encode())
+            transaction.put(_META, self.meta.encode())
             transaction.put(_ORIGIN, self.origin)
         return env
 
@@ -257,7 +311,9 @@ class StoreWriter:
         """Whether what is left would become the same store."""
         try:
             left = ImageStore(self.partial)
-            return left.meta == self.meta and left.read_bytes(_ORIGIN.decode()) == self.origin
+            # what is finished and only lacks its name knows its inputs already
+            is_alike = left.meta is not None and left.meta.of(()) == self.meta
+            return is_alike and left.read_bytes(_ORIGIN.decode()) == self.origin
         except ValueError:
             return False
 
@@ -295,16 +351,34 @@ def _decode(value: bytes) -> np.ndarray | None:
 
 
 def _open(path: Path) -> lmdb.Environment:
-    if not (path / "data.mdb").is_file():
+    if not (path / _DATA).is_file():
         raise ValueError(f"store {path} does not exist{_other_stores(path)}; {_PREPARE} --sizes {path.name}")
     try:
         env = lmdb.open(str(path), readonly=True, lock=False, readahead=False, meminit=False)
     except lmdb.Error as error:
-        raise ValueError(f"store {path} is damaged ({error}); {_REBUILD}") from None
+        raise _unreadable(path, error) from None
     # reading a page that the file lacks would end the process with a bus error
-    if (env.info()["last_pgno"] + 1) * env.stat()["psize"] > (path / "data.mdb").stat().st_size:
+    if (env.info()["last_pgno"] + 1) * env.stat()["psize"] > (path / _DATA).stat().st_size:
         raise ValueError(f"store {path} is cut short; copy it again or {_PREPARE}")
     return env
+
+
+def _unreadable(path: Path, error: lmdb.Error) -> ValueError:
+    """What an error of LMDB means: a damaged store is to be built anew, one that the machine cannot read is not."""
+    reason = next((reason for reason in _NO_DAMAGE if reason in str(error)), "")
+    if not reason:
+        return ValueError(f"store {path} is damaged ({error}); {_REBUILD}")
+    more = "raise the limit with ulimit -n 4096" if reason == _NO_DAMAGE[0] else "mend that and try again"
+    return ValueError(f"store {path} cannot be read ({error}); {more}")
+
+
+def _identity(path: Path) -> str:
+    """One text for a store's file, whatever the path; another one for the file that replaces it."""
+    try:
+        status = (path / _DATA).stat()
+        return f"{status.st_dev}:{status.st_ino}"
+    except OSError:
+        return str(path.resolve())
 
 
 def _other_stores(path: Path) -> str:
@@ -315,15 +389,6 @@ def _other_stores(path: Path) -> str:
 
 def _names(cursor: Any) -> Iterator[str]:
     return (bytes(key).decode("utf-8", "replace") for key in cursor.iternext(keys=True, values=False))
-
-
-def _parse_meta(value: bytes, path: Path) -> StoreMeta:
-    try:
-        fields = json.loads(value)
-        frame = Frame(*fields["frame"]) if fields["frame"] else None
-        return StoreMeta((int(fields["size"][0]), int(fields["size"][1])), str(fields["format"]), frame)
-    except (ValueError, KeyError, TypeError, IndexError):
-        raise ValueError(f"store {path} has a damaged `meta`; {_REBUILD}") from None
 
 
 def _text(size: tuple[int, ...]) -> str:

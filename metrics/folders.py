@@ -7,11 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from images.folders import IMAGE_SUFFIXES, image_files, without_suffix
+from images.folders import IMAGE_SUFFIXES, image_files
+from images.names import plain_key
 
 STEP_FOLDER = re.compile(r"step_(\d+)")
 _PAIR_SEPARATORS = ("_2_", "_to_")
-_VIEWS = re.compile(r"(front|side|back|full|additional)")
+# whole words: a folder may be called fullbody
+_VIEWS = re.compile(r"(?<![A-Za-z])(front|side|back|full|additional)(?![A-Za-z])")
+_SEX = re.compile(r"(?<![A-Z])(WO)?MEN(?!U)")
 
 
 @dataclass(frozen=True)
@@ -80,11 +83,6 @@ def match_folders(generated: Path, ground_truth: Path) -> Matches:
     return Matches(pairs, left, unused)
 
 
-def plain_key(name: str) -> str:
-    """Letters and digits of a name without suffix, `img/` and `fashion`: equal for a path and its flattened form."""
-    return re.sub(r"[^0-9A-Za-z]", "", without_suffix(name).removeprefix("img/")).removeprefix("fashion")
-
-
 def find_sources(names: Iterable[str], folder: Path) -> dict[str, Path]:
     """The source image of each pair name whose source is in a folder."""
     images = _index(list_images(folder), folder)
@@ -122,9 +120,8 @@ def view_change(name: str) -> str | None:
 
 def sex(name: str) -> str | None:
     """`women` or `men`, from the path or flattened name; None where it says neither."""
-    if "WOMEN" in name:
-        return "women"
-    return "men" if "MEN" in name else None
+    found = _SEX.search(name)
+    return None if found is None else "women" if found[1] else "men"
 
 
 def _keys(folder: Path) -> list[tuple[str, Path]]:

@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 def parse() -> argparse.Namespace:
     parser = run_parser("Draw a person with the texture of two sources.")
-    name = "an image of the dataset, or a file with its keypoints beside it as .txt"
+    name = "an image of the dataset, or a file with its keypoints beside it (.txt) or in pose/"
     parser.add_argument("--pose", required=True, help=f"whose pose: {name}")
     parser.add_argument("--sources", required=True, nargs=2, metavar=("A", "B"), help=f"each {name}")
     parser.add_argument("--count", type=int, default=7, help="images of a fade, from all of A to all of B")

@@ -1,127 +1,164 @@
 """Check a dataset before training; exit code 1 when training would go wrong.
 
-python -m scripts.check_data --root dataset/deepfashion [--sheet check.png]
+    python -m scripts.check_data --root dataset/deepfashion [--layout market] [--fix]
+
+Writes a contact sheet (`check_data.png`) and a page (`check_data.html`) with the sheet, the counts, and every finding,
+the worst first, with what it would do to training and the command that mends it.
 """
 
 from __future__ import annotations
 
 import argparse
-import itertools
+import logging
 import random
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
 
-from config.cli import run
-from data.checks import Finding, check_counts, check_image, check_joints, check_lines, read_joints, summarise
-from data.layouts import LAYOUTS, Layout
-from data.pairs import PairLine, read_list, read_pairs, unique_names
-from data.photos import draw_over
-from data.pose import to_image_frame
-from images.pixels import resize
-from images.reading import read_image
-from images.writing import write_image
+from config.cli import picture_path, run
+from data.checks import (
+    STOPS,
+    Finding,
+    check_counts,
+    check_images,
+    check_joints,
+    check_lines,
+    check_names,
+    check_targets,
+    look_at_image,
+    ranked,
+    read_joints,
+    summarise,
+)
+from data.frames import frame_text, keypoint_frame, parse_frame
+from data.layouts import LAYOUTS
+from data.lists import LISTS, PAIRS, listed_names, read_splits
+from data.mending import mend_lists
+from data.openpose import Frame
+from data.pairs import PairLine, unique_names
+from data.sheet import contact_sheet
+from images.names import dataset_of
+from images.pixels import Pixels
+from images.writing import write_image, write_text
+from metrics import html
 
-_COLUMNS, _ROWS, _CELL = 8, 3, (256, 176)
+_LOG = logging.getLogger("check_data")
+
+
+class Examination(NamedTuple):
+    """What was found, the joints by image, and the frame that they are read in."""
+
+    findings: list[Finding]
+    joints: dict[str, np.ndarray]
+    frame: Frame
 
 
 def main() -> int:
     arguments = parse()
-    root, layout = Path(arguments.root), LAYOUTS[arguments.layout]
-    lines = {split: _lines(root / f"{split}_pairs.txt") for split in ("train", "test")}
-    if not any(lines.values()):
-        raise ValueError(f"{root} has neither train_pairs.txt nor test_pairs.txt; run python -m scripts.make_pairs")
-    names = unique_names([line for split in lines.values() for line in split])
-    findings = check_counts(_counts(root, lines)) + check_lines(lines["train"], lines["test"])
-    findings += check_images(root, names, arguments)
-    joints, wrong = read_joints(root, tqdm(names, unit="pose", desc="keypoints"))
-    fix = f"See docs/data.md; they are expected below {root / 'pose'}."
-    findings += summarise("error", "images of pairs without readable keypoints", wrong.values(), fix)
-    findings += check_joints(joints, layout.frame)
-    draw_sheet(root, layout, joints, Path(arguments.sheet), arguments.seed)
-    return report(findings, arguments.sheet)
+    root = Path(arguments.root)
+    for text in mend_lists(root) if arguments.fix else []:
+        _LOG.info("mended %s", text)
+    examination = examine(root, arguments)
+    sheet = contact_sheet(root, LAYOUTS[arguments.layout], examination.frame, examination.joints, arguments.seed)
+    findings = [named(finding, root) for finding in ranked(examination.findings)]
+    write_image(arguments.sheet, sheet)
+    page = arguments.sheet.with_suffix(".html")
+    write_text(page, doctors_page(root, findings, sheet))
+    return report(findings, arguments.sheet, page)
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", required=True, help="folder with img/, pose/ and the pairs files")
     parser.add_argument("--layout", choices=LAYOUTS, default="deepfashion", help="what the image files are")
-    parser.add_argument("--sheet", default="check_data.png", help="contact sheet: random images, skeletons drawn over")
+    parser.add_argument("--frame", type=parse_frame, metavar="H-W+LEFT", help="the image that keypoints are pixels of")
+    parser.add_argument(
+        "--sheet",
+        type=picture_path,
+        default="check_data.png",
+        help="contact sheet: random images, skeletons drawn over; the page lies beside it, as .html",
+    )
     parser.add_argument("--decode", type=int, default=1000, help="images to decode whole; of the others the header")
+    parser.add_argument("--across_people", action="store_true", help="pairs of two people are meant")
+    parser.add_argument(
+        "--fix",
+        action="store_true",
+        help="first mend what is safe: names, copies of lines, pairs with oneself",
+    )
     parser.add_argument("--seed", type=int, default=0, help="which images are decoded and shown")
     return parser.parse_args()
 
 
-def check_images(root: Path, names: list[str], arguments: argparse.Namespace) -> list[Finding]:
-    """Missing, damaged, low-resolution and wrongly sized images."""
+def examine(root: Path, arguments: argparse.Namespace) -> Examination:
+    """All checks; raises ValueError where there is no pairs file to check."""
+    splits = read_splits(root)
+    if not splits:
+        raise ValueError(f"{root} has neither {' nor '.join(PAIRS)}; run python -m scripts.make_pairs --root {root}")
+    train, test = (splits.get(file, []) for file in PAIRS)
+    names, listed = unique_names([*train, *test]), listed_names(root)
+    every = sorted({name for file in listed.values() for name in file})
     layout = LAYOUTS[arguments.layout]
-    decoded = set(random.Random(arguments.seed).sample(names, min(arguments.decode, len(names))))
-    bad, low = [], []
-    sizes: Counter[tuple[int, int]] = Counter()
-    for name in tqdm(names, unit="image", desc="images"):
-        error, size, note = check_image(root, name, name in decoded)
-        if error:
-            bad.append(error)
-        else:
-            sizes[size] += 1
-            low += [name] if note else []
-    findings = summarise("error", "images missing or damaged", bad, "Unpack or copy them again.")
-    if layout.image_size is None:
-        fix = "Use img_highres.zip, or --layout deepfashion_lowres throughout; the mix-up ruins scores."
-        findings += summarise("error", "images are the low-resolution 256x256 version", low, fix)
-    else:
-        others = [f"{height}x{width}" for height, width in sizes if (height, width) != layout.image_size]
-        findings += summarise("error", "image sizes that this layout does not have", others, "Is --layout right?")
-    common = ", ".join(f"{height}x{width} ({count})" for (height, width), count in sizes.most_common(4))
-    return [*findings, Finding("info", f"image sizes (HxW): {common or 'none'}")]
+    is_deepfashion = arguments.layout != "market" and dataset_of(names[0]) == "deepfashion"
+    findings = check_counts(_counts(listed, train, test), is_deepfashion)
+    findings += check_lines(train, test, arguments.across_people) + check_names(root, listed)
+    decoded = set(random.Random(arguments.seed).sample(every, min(max(arguments.decode, 0), len(every))))
+    images = tqdm(every, unit="image", desc="images")
+    findings += check_images({name: look_at_image(root / name, name in decoded) for name in images}, layout)
+    joints, wrong = read_joints(root, tqdm(names, unit="pose", desc="keypoints"))
+    fix = f"Make them with scripts.extract_pose or scripts.import_poses; they are expected below {root / 'pose'}."
+    findings += summarise("error", "images of pairs without readable keypoints", wrong.values(), fix, STOPS)
+    frame = keypoint_frame(root, layout.frame, arguments.frame)
+    findings += [Finding("info", f"keypoints are read in the frame {frame_text(frame)} (H-W+LEFT)")]
+    findings += check_joints(joints, frame)
+    findings += check_targets(train, joints, "train") + check_targets(test, joints, "test")
+    return Examination(findings, joints, frame)
 
 
-def draw_sheet(root: Path, layout: Layout, joints: dict[str, np.ndarray], path: Path, seed: int) -> None:
-    """A contact sheet of random images with their skeletons drawn over."""
-    names = [name for name in joints if (root / name).is_file()]
-    random.Random(seed).shuffle(names)
-    height, width = _CELL
-    sheet = np.full((_ROWS * height, _COLUMNS * width, 3), 255, np.uint8)
-    cells = itertools.product(range(0, sheet.shape[0], height), range(0, sheet.shape[1], width))
-    for (y, x), name in zip(cells, names, strict=False):
-        sheet[y : y + height, x : x + width] = draw_cell(root, layout, name, joints[name])
-    write_image(path, sheet)
+def named(finding: Finding, root: Path) -> Finding:
+    """A finding whose command names the dataset."""
+    return finding._replace(
+        fix=finding.fix.replace("--root ROOT", f"--root {root}").replace("--out ROOT", f"--out {root}")
+    )
 
 
-def draw_cell(root: Path, layout: Layout, name: str, joints: np.ndarray) -> np.ndarray:
-    """One image of the sheet; grey where it cannot be read."""
-    try:
-        image = resize(layout.picture(read_image(root / name), name), _CELL)
-    except ValueError:
-        return np.full((*_CELL, 3), 128, np.uint8)
-    return draw_over(image, to_image_frame(joints, _CELL, frame=layout.frame))
+def doctors_page(root: Path, findings: Sequence[Finding], sheet: Pixels) -> str:
+    """One page, in one file: what is wrong, the worst first, with what it does and what mends it; counts; the sheet."""
+    wrong = [finding for finding in findings if finding.level != "info"]
+    rows = [(finding.level, finding.text, finding.effect, finding.fix) for finding in wrong]
+    header = ("", "what was found", "what it would do", "what mends it")
+    body = [
+        html.note(verdict(findings)),
+        html.section("Findings", html.table(header, rows, text=True), lead="the worst first") if rows else "",
+        html.section("Counts", *(f"<p>{html.escape(f.text)}</p>" for f in findings if f.level == "info")),
+        html.section("Do the skeletons lie on the people?", html.figure(sheet, lossless=False)),
+    ]
+    return html.page(f"The data in {root}", "".join(body), "python -m scripts.check_data")
 
 
-def report(findings: Sequence[Finding], sheet: str) -> int:
+def report(findings: Sequence[Finding], sheet: Path, page: Path) -> int:
     """Write what was found, the worst last; the exit code."""
-    for level in ("info", "warning", "error"):
-        for finding in findings:
-            if finding.level == level:
-                sys.stdout.write(f"{level:8s}{finding.text}\n")
+    for finding in reversed(findings):
+        sys.stdout.write(f"{finding.level:8s}{finding.text}{'. ' if finding.fix else ''}{finding.fix}\n")
+    sys.stdout.write(f"look at {sheet}: do the skeletons lie on the people? All of this as a page: {page}\n")
+    sys.stdout.write(f"{verdict(findings)}\n")
+    return 1 if any(finding.level == "error" for finding in findings) else 0
+
+
+def verdict(findings: Sequence[Finding]) -> str:
+    """What it comes to, in one line."""
     errors = sum(finding.level == "error" for finding in findings)
-    sys.stdout.write(f"look at {sheet}: do the skeletons lie on the people?\n")
-    verdict = f"training would go wrong: mend the {errors} errors above" if errors else "ready for scripts.prepare_data"
-    sys.stdout.write(f"{verdict}\n")
-    return 1 if errors else 0
+    return f"training would go wrong: mend the {errors} errors" if errors else "ready for scripts.prepare_data"
 
 
-def _lines(path: Path) -> list[PairLine]:
-    return read_pairs(path) if path.is_file() else []
-
-
-def _counts(root: Path, lines: dict[str, list[PairLine]]) -> dict[str, int]:
-    counts = {file: len(read_list(root / file)) for file in ("train.lst", "test.lst") if (root / file).is_file()}
-    counts["train lines"] = len(lines["train"])
-    return counts | {f"{split} pairs": sum(len(line.sources) for line in lines[split]) for split in lines}
+def _counts(listed: dict[str, list[str]], train: list[PairLine], test: list[PairLine]) -> dict[str, int]:
+    counts = {file: len(listed[file]) for file in LISTS if file in listed}
+    counts["train lines"] = len(train)
+    return counts | {f"{split} pairs": sum(len(line.sources) for line in lines)
+                     for split, lines in (("train", train), ("test", test))}  # fmt: skip
 
 
 if __name__ == "__main__":

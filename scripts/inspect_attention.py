@@ -23,7 +23,7 @@ LOG = logging.getLogger(__name__)
 
 def parse() -> argparse.Namespace:
     parser = run_parser("Overlays of what a model reads from the source.")
-    name = "an image of the dataset, or a file with its keypoints beside it as .txt"
+    name = "an image of the dataset, or a file with its keypoints beside it (.txt) or in pose/"
     parser.add_argument("--source", required=True, help=f"who is drawn: {name}")
     parser.add_argument("--pose", required=True, help=f"whose pose: {name}")
     parser.add_argument("--step", type=int, help="which step to look into (default: the last)")

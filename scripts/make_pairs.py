@@ -2,9 +2,9 @@
 
     python -m scripts.make_pairs --root DIR
 
-All ordered pairs of images of one person and outfit in which both shoulders and both hips are found. Images belong
-together if their folder and the part of their file name before the first underscore agree: `id_00000002/02_1_front.jpg`
-and `id_00000002/02_3_back.jpg`. A line is the target, then all its sources; a line for testing has one source.
+All ordered pairs of images of one person and outfit in which both shoulders and both hips are found. Who is seen, and
+in which clothes, is read from the names (docs/data.md, The pair rule). A line is the target, then all its sources; a
+line for testing has one source. A split without a pair gets no file, and is told.
 """
 
 from __future__ import annotations
@@ -14,39 +14,33 @@ import itertools
 import logging
 import sys
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from config.cli import run
 from data.importers import read_pairs_csv
+from data.lists import check_listed, find_images
 from data.openpose import pose_file, read_keypoints
-from data.pairs import PairLine, build_pairs, read_list, write_pairs
-from images.folders import IMAGE_SUFFIXES, image_files
+from data.pairs import PairLine, across_people, build_pairs, check_distinct, has_torso, read_list, write_pairs
+from images.names import person_of
 
 _LOG = logging.getLogger("make_pairs")
+SPLITS = ("train", "test")
+Lines = dict[str, list[PairLine]]
 
 
 def main() -> int:
     arguments = parse()
     root = Path(arguments.root)
-    for split in ("train", "test"):
-        if (root / f"{split}_pairs.txt").exists() and not arguments.overwrite:
-            raise ValueError(f"{root / f'{split}_pairs.txt'} exists; give --overwrite to replace it")
     if arguments.csv:
-        lines = {
-            split: lines_of_csv(file, split) for split, file in zip(("train", "test"), arguments.csv, strict=False)
-        }
+        lines = lines_of_csvs(arguments.csv, arguments.across_people)
     elif arguments.every:
-        names = find_images(root)
-        lines = {"test": [PairLine(target, (source,)) for source, target in itertools.permutations(names, 2)]}
+        lines = lines_of_every_pair(root)
     else:
-        lines = {split: lines_by_rule(root, names, split) for split, names in split_images(root, arguments).items()}
-    for split, split_lines in lines.items():
-        write_pairs(root / f"{split}_pairs.txt", split_lines)
-        count = sum(len(line.sources) for line in split_lines)
-        _LOG.info("%s: %d lines, %d pairs", root / f"{split}_pairs.txt", len(split_lines), count)
+        lines = lines_by_rule(root, arguments.test_every)
+    write(root, lines, arguments.overwrite)
     return 0
 
 
@@ -56,56 +50,128 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--test_every", type=int, default=10, help="without lists: every n-th person is for testing")
     parser.add_argument("--every", action="store_true", help="test_pairs.txt of every image in every pose")
     parser.add_argument(
-        "--csv", nargs="+", metavar="FILE", help="take pairs from from,to files: training, then testing"
+        "--csv",
+        nargs="+",
+        metavar="FILE",
+        help="take pairs from from,to files; a name with `train` or `test` says which, else training comes first",
     )
+    parser.add_argument("--across_people", action="store_true", help="allow pairs of two people in --csv")
     parser.add_argument("--overwrite", action="store_true", help="replace pairs files that exist")
     return parser.parse_args()
 
 
-def find_images(root: Path) -> list[str]:
-    """Names of all images below `root`/img."""
-    found = image_files(root / "img")
-    if not found:
-        raise ValueError(f"{root / 'img'} holds no images ({', '.join(IMAGE_SUFFIXES)})")
-    return sorted(path.relative_to(root).as_posix() for path in found)
+def write(root: Path, lines: Lines, overwrite: bool) -> None:
+    """Write the pairs file of each split, or remove that of one that has no pairs, and tell what is where."""
+    files = {split: root / f"{split}_pairs.txt" for split in lines}
+    for file in files.values():
+        if file.exists() and not overwrite:
+            raise ValueError(f"{file} exists; give --overwrite to replace it")
+    for split, file in files.items():
+        if not lines[split]:
+            file.unlink(missing_ok=True)
+            _LOG.info("%s is not written: there are no pairs for it", file)
+            continue
+        write_pairs(file, lines[split])
+        pairs, people = (
+            sum(len(line.sources) for line in lines[split]),
+            {person_of(line.target) for line in lines[split]},
+        )
+        _LOG.info("%s: %d lines, %d pairs of %d people", file, len(lines[split]), pairs, len(people))
 
 
-def split_images(root: Path, arguments: argparse.Namespace) -> dict[str, list[str]]:
-    """Images of each split: of the lists in `root` if there are any, else by person."""
-    lists = {split: root / f"{split}.lst" for split in ("train", "test") if (root / f"{split}.lst").is_file()}
-    if lists:
-        return {split: read_list(path) for split, path in lists.items()}
+def lines_of_every_pair(root: Path) -> Lines:
+    """Every image in every other's pose, for testing; raises ValueError for a single image."""
     names = find_images(root)
-    people = sorted({person_of(name) for name in names})
-    test = set(people[:: max(arguments.test_every, 1)]) if len(people) > 1 else set()
-    splits: dict[str, list[str]] = {"train": [], "test": []}
-    for name in names:
-        splits["test" if person_of(name) in test else "train"].append(name)
+    if len(names) < 2:
+        raise ValueError(f"{root} holds one image, {names[0]}: a pair needs two; add another")
+    return {"test": [PairLine(target, (source,)) for source, target in itertools.permutations(names, 2)]}
+
+
+def lines_by_rule(root: Path, test_every: int) -> Lines:
+    """Lines of each split by the pair rule; raises ValueError where it gives none, with the reason."""
+    splits = {split: read_list(root / f"{split}.lst") for split in SPLITS if (root / f"{split}.lst").is_file()}
+    names = sorted({name for split in splits.values() for name in split}) if splits else find_images(root)
+    check_listed(root, names)
+    joints = read_all_joints(root, names)
+    if splits:
+        lines = {split: build_pairs({name: joints[name] for name in listed if name in joints})
+                 for split, listed in splits.items()}  # fmt: skip
+    else:
+        lines = split_people(build_pairs(joints), test_every)
+    if not any(lines.values()):
+        raise ValueError(why_no_pairs(root, names, joints))
+    lines["test"] = [PairLine(line.target, (source,)) for line in lines.get("test", []) for source in line.sources]
+    return lines
+
+
+def read_all_joints(root: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
+    """Joints of the images that have a keypoint file: others take no part."""
+    files = {name: pose_file(root, name) for name in names}
+    return {name: read_keypoints(file) for name, file in tqdm(files.items(), unit="pose") if file.is_file()}
+
+
+def split_people(lines: list[PairLine], test_every: int) -> Lines:
+    """Every `test_every`-th of the people who have pairs, the first one first, is for testing; of one person nobody."""
+    people = sorted({person_of(line.target) for line in lines})
+    test = set(people[:: max(test_every, 1)]) if len(people) > 1 else set()
+    splits: Lines = {split: [] for split in SPLITS}
+    for line in lines:
+        splits["test" if person_of(line.target) in test else "train"].append(line)
     return splits
 
 
-def person_of(name: str) -> str:
-    """Who is seen: the folder, or in a flat dataset the file name's part before the first underscore."""
-    path = PurePosixPath(name)
-    return str(path.parent) if len(path.parts) > 2 else path.stem.partition("_")[0]
-
-
-def lines_by_rule(root: Path, names: Iterable[str], split: str) -> list[PairLine]:
-    """Pairs by the rule; images without a keypoint file take no part."""
-    joints: dict[str, np.ndarray] = {}
-    for name in tqdm(list(names), unit="image", desc=split):
-        path = pose_file(root, name)
-        if path.is_file():
-            joints[name] = read_keypoints(path)
+def why_no_pairs(root: Path, names: list[str], joints: dict[str, np.ndarray]) -> str:
+    """One line that says why the rule gives no pair, and what helps."""
+    every = "--every pairs every image with every other for drawing"
     if not joints:
-        raise ValueError(f"none of the {split} images has a keypoint file in {root / 'pose'}; see scripts.extract_pose")
-    lines = build_pairs(joints)
-    return lines if split == "train" else [PairLine(line.target, (name,)) for line in lines for name in line.sources]
+        return (
+            f"none of the {len(names)} images has a keypoint file in {root / 'pose'}; make them with "
+            f"scripts.extract_pose or scripts.import_poses; {every}"
+        )
+    whole = [name for name in joints if has_torso(joints[name])]
+    people = len({person_of(name) for name in whole})
+    return (
+        f"no pairs: of {len(names)} images {len(joints)} have keypoints and {len(whole)} of these show both shoulders "
+        f"and hips, of {people} people (by name, e.g. {person_of(names[0])!r}), no two of one person and outfit; "
+        f"name images of one person alike (docs/data.md, The pair rule); {every}"
+    )
 
 
-def lines_of_csv(file: str, split: str) -> list[PairLine]:
-    """Lines of a from,to file; in training the sources of a target come together."""
-    pairs = [(f"img/{source}", f"img/{target}") for source, target in read_pairs_csv(file)]
+def lines_of_csvs(files: list[str], allow_across: bool) -> Lines:
+    """Lines of from,to files; in training the sources of a target come together."""
+    lines = {split: _lines_of_csv(file, split) for split, file in splits_of_csvs(files).items()}
+    for split, split_lines in lines.items():
+        names = sorted({name for line in split_lines for name in (line.target, *line.sources)})
+        check_distinct(names, split)
+        crossing = [] if allow_across else across_people(split_lines)
+        if crossing:
+            raise ValueError(
+                f"{len(crossing)} {split} pairs join two people, the first {crossing[0]}; "
+                "mend the file, or give --across_people if that is meant"
+            )
+    return lines
+
+
+def splits_of_csvs(files: list[str]) -> dict[str, str]:
+    """Which file is for which split; raises ValueError where two are for one."""
+    splits: dict[str, str] = {}
+    for file, by_place in itertools.zip_longest(files, SPLITS):
+        if file is None:
+            continue
+        named = [split for split in SPLITS if split in Path(file).stem.lower()]
+        split = named[0] if len(named) == 1 else by_place
+        if split is None or split in splits:
+            raise ValueError(
+                f"--csv: {file} and {splits.get(split or 'train')} would both be for {split or 'one split'}; "
+                "give one file for training and one for testing, with `train` and `test` in their names"
+            )
+        splits[split] = file
+    return splits
+
+
+def _lines_of_csv(file: str, split: str) -> list[PairLine]:
+    pairs = [(f"img/{source.removeprefix('img/')}", f"img/{target.removeprefix('img/')}")
+             for source, target in read_pairs_csv(file)]  # fmt: skip
     if split == "test":
         return [PairLine(target, (source,)) for source, target in pairs]
     sources: dict[str, list[str]] = {}

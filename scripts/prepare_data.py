@@ -16,19 +16,24 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from tqdm import tqdm
 
 from config.cli import run
+from data.checks import check_frames, read_joints
+from data.frames import keypoint_frame, parse_frame
+from data.inputs import check_seal, differences, input_states, is_current
 from data.layouts import LAYOUTS
-from data.openpose import pose_file, read_keypoints
-from data.pairs import read_list, read_pairs, store_key, unique_names
+from data.lists import LISTS, PAIRS, check_listed, find_images, listed_names, read_splits
+from data.openpose import Frame, pose_file, read_keypoints
+from data.pairs import across_people, store_key, unique_names
+from data.records import make_record, record_key
+from data.sheet import contact_sheet
 from data.store import (
     FORMATS,
     ImageStore,
@@ -39,14 +44,15 @@ from data.store import (
     keypoints_key,
     store_path,
 )
-from images.folders import image_files
 from images.pixels import resize
 from images.reading import read_image
+from images.writing import write_bytes, write_image
 
 _LOG = logging.getLogger("prepare_data")
-LISTS, PAIRS = ("train.lst", "test.lst"), ("train_pairs.txt", "test_pairs.txt")
 # a commit waits for the disk; what it gathers is held in memory twice
 _BYTES_A_COMMIT = 64_000_000
+# keypoint files that tell whether their frame is the right one
+_JOINTS_LOOKED_AT = 500
 Size = tuple[int, int]
 
 
@@ -57,8 +63,13 @@ class Job:
     root: Path
     sizes: tuple[Size, ...]
     layout: str
-    image_format: str
-    with_keypoints: bool
+    image_format: str | None  # None: any of what is there, else the default
+    frame: Frame | None  # of keypoint files; None: there are none
+
+    def meta(self, size: Size, there: StoreMeta | None = None) -> StoreMeta:
+        """What a store says of itself that is built now, or was, where `there` is what it says."""
+        default = there.format if there else FORMATS[0]
+        return StoreMeta(size, self.image_format or default, self.frame, self.layout)
 
 
 @dataclass(frozen=True)
@@ -75,14 +86,24 @@ def main() -> int:
     arguments = parse()
     root, out = Path(arguments.root), Path(arguments.out)
     if arguments.verify:
-        return report([error for size in arguments.sizes for error in verify(store_path(out, size), size)])
-    names = image_names(root)
+        return report([error for size in arguments.sizes for error in verify(size, root, out, arguments)])
+    names = image_names(root, arguments.across_people)
+    job = make_job(root, arguments)
+    if job.frame:
+        check_sample(job, out, names)
+    job = replace(
+        job, sizes=tuple(size for size in job.sizes if arguments.overwrite or not is_whole(job, size, out, names))
+    )
+    errors = build(job, names, out, arguments) if job.sizes else []
     copy_lists(root, out)
-    sizes = tuple(size for size in arguments.sizes if arguments.overwrite or not is_whole(store_path(out, size), names))
-    if not sizes:
-        return 0
-    job = Job(root, sizes, arguments.layout, arguments.format, (root / "pose").is_dir())
-    return report(build(job, names, out, arguments))
+    return report(errors)
+
+
+def make_job(root: Path, arguments: argparse.Namespace) -> Job:
+    """What the command line asks for."""
+    default = LAYOUTS[arguments.layout].frame
+    frame = keypoint_frame(root, default, arguments.frame) if (root / "pose").is_dir() else None
+    return Job(root, tuple(arguments.sizes), arguments.layout, arguments.format, frame)
 
 
 def parse() -> argparse.Namespace:
@@ -91,11 +112,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--out", required=True, help="folder for the stores; lists and pairs files are copied there")
     parser.add_argument("--sizes", nargs="+", type=parse_size, default=[(256, 176), (512, 352)], metavar="H-W")
     parser.add_argument("--layout", choices=LAYOUTS, default="deepfashion", help="what the image files are")
-    parser.add_argument("--format", choices=FORMATS, default=FORMATS[0], help="png: smaller, slower to read")
+    parser.add_argument("--frame", type=parse_frame, metavar="H-W+LEFT", help="the image that keypoints are pixels of")
+    parser.add_argument("--format", choices=FORMATS, help="raw: the default; png: smaller, slower to read")
     parser.add_argument("--n_worker", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--chunksize", type=int, default=16, help="images handed to a process at a time")
     parser.add_argument("--overwrite", action="store_true", help="build stores anew that are there already")
-    parser.add_argument("--verify", action="store_true", help="only decode every image of the stores in --out")
+    parser.add_argument("--across_people", action="store_true", help="allow training pairs of two people")
+    parser.add_argument("--verify", action="store_true", help="only check every image of the stores in --out")
     return parser.parse_args()
 
 
@@ -107,21 +130,38 @@ def parse_size(text: str) -> Size:
     return int(height), int(width)
 
 
-def image_names(root: Path) -> list[str]:
-    """The images that the lists and pairs files in `root` name; without any, all images under `root`."""
-    names = {name for file in LISTS if (root / file).is_file() for name in read_list(root / file)}
-    names |= paired_names(root)
-    if not names:
-        found = image_files(root / "img" if (root / "img").is_dir() else root)
-        names = {path.relative_to(root).as_posix() for path in found}
-    if not names:
-        raise ValueError(f"{root} holds no images and no lists of images; --root is the folder that contains img/")
-    return sorted(names)
+def image_names(root: Path, allow_across: bool = False) -> list[str]:
+    """The images that the lists and pairs files in `root` name; without any, all images under `root`.
+
+    Raises:
+        ValueError: they lie there under other names, two would be one, or training pairs join two people.
+    """
+    if not root.is_dir():
+        raise ValueError(f"--root {root} is no folder; name the one that contains img/")
+    names = listed(root) or find_images(root)
+    check_listed(root, names)
+    crossing = [] if allow_across else across_people(read_splits(root).get(PAIRS[0], []))
+    if crossing:
+        raise ValueError(
+            f"{root / PAIRS[0]}: {len(crossing)} pairs join two people, the first {crossing[0]}; "
+            "run scripts.make_pairs, or give --across_people if that is meant"
+        )
+    return names
 
 
 def paired_names(root: Path) -> set[str]:
     """The images that the pairs files in `root` name."""
-    return {name for file in PAIRS if (root / file).is_file() for name in unique_names(read_pairs(root / file))}
+    return {name for lines in read_splits(root).values() for name in unique_names(lines)}
+
+
+def check_sample(job: Job, out: Path, names: list[str]) -> None:
+    """Before the work: whether joints can be pixels of the frame; raises ValueError, with a picture to look at."""
+    assert job.frame
+    joints, _ = read_joints(job.root, names[:: len(names) // _JOINTS_LOOKED_AT + 1])
+    wrong = [finding for finding in check_frames(joints, job.frame) if finding.level == "error"] if joints else []
+    if wrong:
+        write_image(out / "frame.png", contact_sheet(job.root, LAYOUTS[job.layout], job.frame, joints))
+        raise ValueError(f"{job.root / 'pose'}: {wrong[0].text}. {wrong[0].fix} For that, look at {out / 'frame.png'}")
 
 
 def copy_lists(root: Path, out: Path) -> None:
@@ -129,52 +169,78 @@ def copy_lists(root: Path, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     for file in (*LISTS, *PAIRS):
         if (root / file).is_file() and root.resolve() != out.resolve():
-            shutil.copyfile(root / file, out / file)
+            write_bytes(out / file, (root / file).read_bytes())
 
 
-def is_whole(path: Path, names: Iterable[str]) -> bool:
-    """Whether a store is there with all images; says so."""
-    if not path.is_dir() or not {store_key(name) for name in names} <= set(ImageStore(path).keys()):
+def is_whole(job: Job, size: Size, out: Path, names: list[str]) -> bool:
+    """Whether a store is there with all images, made from the files that are there now; says so.
+
+    Raises:
+        ValueError: it is there, but made from other files or with other settings.
+    """
+    path = store_path(out, size)
+    if not path.is_dir():
         return False
-    _LOG.info("%s is there already; --overwrite builds it anew", path)
+    store = ImageStore(path)
+    found = differences(store, job.root, names, job.meta(size, store.meta))
+    if found:
+        raise ValueError(f"{path} is there, but {'; '.join(found)}; --overwrite builds it anew")
+    if not {store_key(name) for name in names} <= set(store.keys()):
+        return False
+    made = "from the files that are there now" if store.has_records else "as it is: it does not say from which files"
+    _LOG.info("%s is there already, with %d images, %s; --overwrite builds it anew", path, len(store), made)
     return True
 
 
 def build(job: Job, names: list[str], out: Path, arguments: argparse.Namespace) -> list[str]:
     """Fill a writer a size; returns what is wrong, and finishes the stores if nothing is."""
-    frame = LAYOUTS[job.layout].frame if job.with_keypoints else None
-    origin = f"{job.layout} {job.root.resolve()}"
-    writers = [
-        StoreWriter(store_path(out, size), StoreMeta(size, job.image_format, frame), origin) for size in job.sizes
-    ]
-    done = set.intersection(*(writer.written for writer in writers))
-    needed = paired_names(job.root)
-    left = [name for name in names if store_key(name) not in done]
-    check_space(job, len(left), out)
-    if done:
-        _LOG.info("going on after %d of %d images", len(names) - len(left), len(names))
+    out.mkdir(parents=True, exist_ok=True)
     errors: list[str] = []
-    try:
+    with ExitStack() as stack:
+        writers = [
+            stack.enter_context(closing(StoreWriter(store_path(out, size), job.meta(size), str(job.root.resolve()))))
+            for size in job.sizes
+        ]
+        left = names_left(job, names, writers)
+        check_space(job, len(left), out)
+        if len(left) < len(names):
+            _LOG.info("going on after %d of %d images", len(names) - len(left), len(names))
+        needed = paired_names(job.root)
         with _pool(arguments.n_worker, arguments.chunksize) as imap:
             outcomes = tqdm(imap(partial(convert, job), left), total=len(left), unit="image", smoothing=0.02)
             for batch in _batched(outcomes, _BYTES_A_COMMIT):
-                complaints = [(outcome, _complaint(job, outcome, needed)) for outcome in batch]
-                errors += [complaint for _, complaint in complaints if complaint]
-                # what is complained of stays out, so that the next attempt looks at it again
-                good = [outcome.values for outcome, complaint in complaints if not complaint and outcome.values]
-                for index, writer in enumerate(writers):
-                    writer.put({key: value for values in good for key, value in values[index].items()})
+                errors += write_batch(job, batch, needed, writers)
         for writer in writers if not errors else ():
             writer.finish()
-    finally:
-        for writer in writers:
-            writer.close()
+            _LOG.info("%s: %d images good", writer.path, len(writer.written))
     return errors
+
+
+def names_left(job: Job, names: list[str], writers: list[StoreWriter]) -> list[str]:
+    """The images that some writer lacks, or holds from other files than are there now; takes out what is not listed."""
+    keys = {store_key(name): name for name in names}
+    for writer in writers:
+        writer.remove(
+            [key for key in writer.written
+             if key not in keys or not is_current(job.root, keys[key], writer.record(key))]
+        )  # fmt: skip
+    done = set.intersection(*(writer.written for writer in writers))
+    return [name for key, name in keys.items() if key not in done]
+
+
+def write_batch(job: Job, batch: list[Outcome], needed: set[str], writers: list[StoreWriter]) -> list[str]:
+    """Put what is good into the stores; returns what is wrong with the others."""
+    complaints = [(outcome, _complaint(job, outcome, needed)) for outcome in batch]
+    # what is complained of stays out, so that the next attempt looks at it again
+    good = [outcome.values for outcome, complaint in complaints if not complaint and outcome.values]
+    for index, writer in enumerate(writers):
+        writer.put({key: value for values in good for key, value in values[index].items()})
+    return [complaint for _, complaint in complaints if complaint]
 
 
 def check_space(job: Job, num_images: int, out: Path) -> None:
     """Before hours of work: whether the disk of `out` holds as many images more; raises ValueError."""
-    needed = num_images * sum(image_bytes(size) for size in job.sizes) if job.image_format == "raw" else 0
+    needed = num_images * sum(image_bytes(size) for size in job.sizes) if job.meta((1, 1)).format == "raw" else 0
     free = shutil.disk_usage(out).free
     if needed > free:
         raise ValueError(
@@ -189,7 +255,7 @@ def image_bytes(size: Size) -> int:
 
 
 def _complaint(job: Job, outcome: Outcome, needed: set[str]) -> str:
-    if outcome.error or outcome.has_pose or not job.with_keypoints or outcome.name not in needed:
+    if outcome.error or outcome.has_pose or job.frame is None or outcome.name not in needed:
         return outcome.error
     return f"keypoint file {pose_file(job.root, outcome.name)} does not exist, and a pair needs it"
 
@@ -197,26 +263,50 @@ def _complaint(job: Job, outcome: Outcome, needed: set[str]) -> str:
 def convert(job: Job, name: str) -> Outcome:
     """Decode an image once, resize it to each size (bicubic), and read its keypoints."""
     try:
+        files = input_states(job.root, name, job.frame is not None)
         image = LAYOUTS[job.layout].picture(read_image(job.root / name), name)
         keypoints = _keypoints(job, name)
-        values = tuple({store_key(name): _encode(image, size, job), **keypoints} for size in job.sizes)
-        return Outcome(name, bool(keypoints), values)
-    except ValueError as error:
+        values = []
+        for size in job.sizes:
+            pixels = encode_image(resize(image, size), job.meta(size).format)
+            held = {store_key(name): pixels, **keypoints}
+            values.append(held | {record_key(store_key(name)): make_record(held, files)})
+        return Outcome(name, bool(keypoints), tuple(values))
+    except (ValueError, OSError) as error:
         return Outcome(name, error=str(error))
 
 
-def verify(path: Path, size: Size) -> list[str]:
-    """Decode every image of a store; returns what is wrong."""
-    store = ImageStore(path, size)
+def verify(size: Size, root: Path, out: Path, arguments: argparse.Namespace) -> list[str]:
+    """Check every value of a store, and whether it is what would be built now; returns what is wrong."""
+    store = ImageStore(store_path(out, size), size)
     keys, errors = store.keys(), []
     if len(keys) != len(store):
-        errors.append(f"store {path} says {len(store)} images and holds {len(keys)}")
-    for key in tqdm(keys, unit="image", desc=path.name):
-        try:
-            store.read(key)
-        except ValueError as error:
-            errors.append(str(error))
+        errors.append(f"store {store.path} says {len(store)} images and holds {len(keys)}")
+    for key in tqdm(keys, unit="image", desc=store.path.name):
+        errors += _complaint_of(store.check, key)
+    num_good = len(keys) - len(errors) + (len(keys) != len(store))
+    errors += _complaint_of(check_seal, store)
+    names = listed(root) or (find_images(root) if (root / "img").is_dir() else [])
+    lacking = [name for name in names if store_key(name) not in store]
+    errors += [f"store {store.path} lacks {len(lacking)} listed images, the first {lacking[0]}"] if lacking else []
+    found = differences(store, root, names, make_job(root, arguments).meta(size, store.meta))
+    errors += [f"store {store.path}: {text}; --overwrite builds it anew" for text in found]
+    how = "by their checksums" if store.has_records else "as far as they tell: this store holds no checksums"
+    _LOG.info("%s: %d of %d images good, %s", store.path, num_good, len(keys), how)
     return errors
+
+
+def listed(root: Path) -> list[str]:
+    """The images that the lists in `root` name."""
+    return sorted({name for file in listed_names(root).values() for name in file})
+
+
+def _complaint_of(check: Callable[[Any], None], thing: Any) -> list[str]:
+    try:
+        check(thing)
+    except ValueError as error:
+        return [str(error)]
+    return []
 
 
 def report(errors: list[str]) -> int:
@@ -231,13 +321,9 @@ def report(errors: list[str]) -> int:
 def _keypoints(job: Job, name: str) -> dict[str, bytes]:
     """The keypoint value of an image, if it has a file: lists may name images that no pair needs."""
     path = pose_file(job.root, name)
-    if not (job.with_keypoints and path.is_file()):
+    if job.frame is None or not path.is_file():
         return {}
     return {keypoints_key(store_key(name)): encode_keypoints(read_keypoints(path))}
-
-
-def _encode(image: Image.Image, size: Size, job: Job) -> bytes:
-    return encode_image(resize(image, size), job.image_format)
 
 
 @contextmanager

@@ -22,7 +22,7 @@ LOG = logging.getLogger(__name__)
 
 def parse() -> argparse.Namespace:
     parser = run_parser("Draw a person with one source until a step and with another one from there on.")
-    name = "an image of the dataset, or a file with its keypoints beside it as .txt"
+    name = "an image of the dataset, or a file with its keypoints beside it (.txt) or in pose/"
     parser.add_argument("--pose", required=True, help=f"whose pose: {name}")
     parser.add_argument("--sources", required=True, nargs="+", help=f"two or more, each {name}")
     parser.add_argument("--switch", type=int, nargs="+", help="the steps at which the next source takes over")

@@ -80,6 +80,7 @@ class Page:
 
     def __init__(self, model: StepPose, gallery: Gallery) -> None:
         self.model = model
+        self.frame = gallery.frame
         names = gallery.names()
         places = np.linspace(0, len(names) - 1, min(NUM_CHOICES, len(names))).astype(int)
         self.people = [gallery.person(names[place]) for place in places]
@@ -104,11 +105,11 @@ class Page:
             raise ValueError("this model looks at the person's own pose too: upload its keypoints first")
         image = uploaded_image(path, self.model.image_size)
         missing = np.full((18, 2), np.nan)
-        return Person(image, uploaded_joints(keypoints, self.model.image_size) if keypoints else missing)
+        return Person(image, uploaded_joints(keypoints, self.model.image_size, self.frame) if keypoints else missing)
 
     def upload_pose(self, path: str) -> str:
         """Uploaded keypoints as the skeleton's value."""
-        return joints_to_text(uploaded_joints(path, self.model.image_size))
+        return joints_to_text(uploaded_joints(path, self.model.image_size, self.frame))
 
     def draw(self, source: Person | None, skeleton: str) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
         """Yield the enlarged image, all steps so far and a sentence, after every step."""

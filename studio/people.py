@@ -11,7 +11,8 @@ from torch import Tensor
 
 from config.schema import DataConfig
 from data.dataset import PairDataset
-from data.openpose import read_keypoints
+from data.frames import check_frame, keypoint_frame
+from data.openpose import Frame, pose_file, read_keypoints
 from data.pairs import store_key
 from data.pose import POSE_FORMS, to_image_frame
 from images.pixels import resize
@@ -48,6 +49,7 @@ class Gallery:
     def __init__(self, data: DataConfig) -> None:
         self._dataset = PairDataset(data.root, "test", data.image_size, data.pose)
         self.image_size = data.image_size
+        self.frame = self._dataset.frame
 
     def names(self) -> list[str]:
         """Every image of the test pairs, by store key, sorted."""
@@ -64,14 +66,29 @@ class Gallery:
 
 
 def person_from(name: str, gallery: Gallery) -> Person:
-    """A person by the name of an image: a file, with its keypoints beside it as `.txt`, or one of the dataset.
+    """A person by the name of an image: a file with its keypoints, or one of the dataset.
+
+    The keypoints of a file lie beside it as `.txt`, or in the `pose` folder beside its `img` folder, as our own tools
+    write them. Their frame is what that folder states, else that of the dataset.
 
     Raises:
-        ValueError: neither is there, the image is damaged, or the keypoints of a file are missing.
+        ValueError: neither is there, the image is damaged, or the keypoints of a file are missing or of another frame.
     """
     path = Path(name)
     if not path.is_file():
         return gallery.person(name)
-    height, width = gallery.image_size
-    image = resize(read_image(path), (height, width))
-    return Person(image, to_image_frame(read_keypoints(path.with_suffix(".txt")), (height, width)))
+    keypoints, frame = keypoints_of_file(path, gallery.frame)
+    image = resize(read_image(path), gallery.image_size)
+    return Person(image, to_image_frame(keypoints, gallery.image_size, frame=frame))
+
+
+def keypoints_of_file(path: Path, default: Frame) -> tuple[np.ndarray, Frame]:
+    """(18, 2) keypoints of an image file, and their frame; raises ValueError."""
+    beside, frame = path.with_suffix(".txt"), default
+    root = next((folder.parent for folder in path.absolute().parents if folder.name == "img"), None)
+    if root and not beside.is_file():
+        beside = pose_file(root, path.absolute().relative_to(root).as_posix())
+        frame = keypoint_frame(root, default)
+    keypoints = read_keypoints(beside)
+    check_frame(keypoints, frame, str(beside))
+    return keypoints, frame

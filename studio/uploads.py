@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from data.openpose import mark_missing, read_keypoints
+from data.frames import check_frame
+from data.openpose import DEEPFASHION_FRAME, Frame, mark_missing, read_keypoints
 from data.pose import to_image_frame
 from images.joints import NUM_JOINTS
 from images.pixels import Size, resize
@@ -41,21 +42,22 @@ def uploaded_image(path: str | Path, size: Size) -> np.ndarray:
         raise ValueError("this image is damaged; please choose another one") from None
 
 
-def uploaded_joints(path: str | Path, size: Size) -> np.ndarray:
-    """An uploaded keypoint file (18 rows `x y`, in the dataset's frame) as (18, 2) joints in pixels of `size`.
+def uploaded_joints(path: str | Path, size: Size, frame: Frame = DEEPFASHION_FRAME) -> np.ndarray:
+    """An uploaded keypoint file (18 rows `x y`, in the dataset's `frame`) as (18, 2) joints in pixels of `size`.
 
     Raises:
-        ValueError: too large, not 18 rows of two numbers, or no joint in the image.
+        ValueError: too large, not 18 rows of two numbers, of another frame, or no joint in the image.
     """
     if Path(path).stat().st_size > MAX_KEYPOINT_BYTES:
         raise ValueError(f"this file is too large for keypoints: {NUM_JOINTS} rows `x y` are well under 1 kB")
     try:
-        joints = to_image_frame(read_keypoints(path), size)
+        keypoints = read_keypoints(path)
+        check_frame(keypoints, frame, str(path))
     except (ValueError, UnicodeDecodeError) as error:
         # the reader's message begins with the path, which is nobody's business
         reason = str(error).replace(str(path), "the file")
         raise ValueError(f"these are no keypoints: {reason}") from None
-    return _visible(joints, size)
+    return _visible(to_image_frame(keypoints, size, frame=frame), size)
 
 
 def joints_to_text(joints: np.ndarray) -> str:

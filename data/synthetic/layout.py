@@ -14,7 +14,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from data.openpose import DEEPFASHION_FRAME, pose_file, write_keypoints
+from data.frames import write_frame
+from data.openpose import DEEPFASHION_FRAME, pose_file, to_file_frame, write_keypoints
 from data.pairs import PairLine, build_pairs, write_pairs
 from data.synthetic.canvas import Floats
 from data.synthetic.figure import draw, make_model
@@ -76,6 +77,7 @@ def prepare_folder(root: Path, overwrite: bool) -> None:
 def write_people(root: Path, request: Request, workers: int = 1) -> Iterator[Album]:
     """Draw and write everyone, person by person in order, on `workers` processes."""
     (root / MARKER).write_text(json.dumps(asdict(request)) + "\n", encoding="utf-8")
+    write_frame(root, DEEPFASHION_FRAME)
     one = partial(write_person, root, request)
     pool = multiprocessing.get_context("spawn").Pool(workers, cv2.setNumThreads, (1,)) if workers > 1 else None
     with pool or nullcontext():
@@ -102,14 +104,7 @@ def write_person(root: Path, request: Request, person: int) -> Album:
 
 def _write_view(root: Path, name: str, image: np.ndarray, keypoints: Floats) -> None:
     write_image(root / name, image)
-    pose_file(root, name).parent.mkdir(parents=True, exist_ok=True)
     write_keypoints(pose_file(root, name), keypoints)
-
-
-def to_file_frame(joints: Floats, size: tuple[int, int]) -> Floats:
-    """(18, 2) joints in pixels of a (height, width) picture, in the frame of DeepFashion's keypoint files."""
-    frame = DEEPFASHION_FRAME
-    return joints * (frame.width / size[1], frame.height / size[0]) + (frame.left, 0)
 
 
 def write_lists(root: Path, albums: list[Album]) -> dict[str, int]:

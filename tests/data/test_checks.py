@@ -10,9 +10,10 @@ from PIL import Image
 
 from data.checks import check_order
 from data.openpose import pose_file, write_keypoints
-from data.pairs import PairLine, write_pairs
+from data.pairs import PairLine, read_pairs, write_pairs
 from scripts import check_data
 from tests.data.conftest import NAMES, run_script, standing
+from tests.data.test_names import write_images
 
 BODY_25_FROM_18 = (0, 1, 2, 3, 4, 5, 6, 7, None, 8, 9, 10, 11, 12, 13, 14, 15, 16)
 COCO_FROM_18 = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10, None)
@@ -84,3 +85,55 @@ def test_swapped_sides_and_swapped_axes_are_recognised() -> None:
 def test_a_folder_without_pairs_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"scripts\.make_pairs"):
         check(tmp_path)
+
+
+def test_the_page_ranks_what_was_found_and_names_the_commands(tree: Path) -> None:
+    line = PairLine(NAMES[0], (NAMES[1],))
+    write_pairs(
+        tree / "train_pairs.txt", [line, line, PairLine(NAMES[0], (NAMES[3],)), PairLine(NAMES[6], (NAMES[7],))]
+    )
+    (tree / NAMES[3]).unlink()
+    joints = np.full((18, 2), np.nan)
+    write_keypoints(pose_file(tree, NAMES[6]), joints)
+    assert check(tree) == 1
+    page = (tree / "sheet.html").read_text()
+    order = ["1 train pairs join two people", "1 people both in training and in testing", "1 images missing or damaged",
+             "1 train lines that repeat", "1 train lines whose target has no joint"]  # fmt: skip
+    places = [page.index(text) for text in order]
+    assert places == sorted(places)
+    assert f"python -m scripts.make_pairs --root {tree} --overwrite" in page
+    assert f"python -m scripts.check_data --root {tree} --fix" in page
+    assert (
+        "the network would learn something else than is meant" in page and "training would go wrong: mend the 3" in page
+    )
+    assert "data:image/" in page and "http" not in page.replace("http://www.w3.org", ""), "it loads nothing"
+
+
+def test_fix_mends_what_is_safe_and_keeps_copies(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flat = "img/fashionWOMENDressesid0000000101_1front.jpg"
+    line = PairLine(flat, (NAMES[1], NAMES[0]))
+    write_pairs(
+        tree / "train_pairs.txt", [line, line, PairLine(NAMES[1], (NAMES[1],)), PairLine(NAMES[1], (NAMES[2],))]
+    )
+    (tree / "train.lst").write_text(f"{flat}\n{NAMES[1]}\n{NAMES[1]}\n")
+    before = (tree / "train_pairs.txt").read_text()
+    assert check(tree) == 1
+    assert check(tree, "--fix") == 0
+    assert read_pairs(tree / "train_pairs.txt") == [PairLine(NAMES[0], (NAMES[1],)), PairLine(NAMES[1], (NAMES[2],))]
+    assert (tree / "train.lst").read_text() == f"{NAMES[0]}\n{NAMES[1]}\n"
+    assert (tree / "train_pairs.txt.before_fix").read_text() == before
+    changed = (tree / "train_pairs.txt").stat().st_mtime_ns
+    assert check(tree, "--fix") == 0 and (tree / "train_pairs.txt").stat().st_mtime_ns == changed
+
+
+def test_numbers_of_deepfashion_are_not_shown_for_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = write_images(tmp_path, ["img/ann_1.jpg", "img/ann_2.jpg"])
+    write_pairs(root / "train_pairs.txt", [PairLine("img/ann_1.jpg", ("img/ann_2.jpg",))])
+    assert check(root) == 0
+    assert "train pairs: 1\n" in capsys.readouterr().out.replace(";", "\n")
+
+
+def test_images_of_lists_alone_are_looked_at(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "train.lst").write_text("img/nowhere.jpg\n")
+    assert check(tree) == 1
+    assert "nowhere.jpg does not exist" in capsys.readouterr().out

@@ -327,3 +327,103 @@ def test_photos_of_one_name_or_of_none_are_refused_before_weights_are_fetched(
         run_script(extract_pose.main, *photos, "--out", tmp_path / "out")
     with pytest.raises(ValueError, match=r"none\.jpg does not exist"):
         run_script(extract_pose.main, photos[0], tmp_path / "none.jpg", "--out", tmp_path / "out")
+
+
+def openpose(joints: np.ndarray) -> dict[str, object]:
+    return {"people": [{"pose_keypoints_2d": np.c_[joints, np.ones(18)].ravel().tolist()}]}
+
+
+NOBODY = [{"people": []}, {"people": None}, [{"people": [None]}], {"people": [{"pose_keypoints_2d": None}]},
+          {"people": [{"pose_keypoints_2d": []}]}, {"people": [{"pose_keypoints_2d": [5, 5, 0] * 18}]},
+          {"people": [{"pose_keypoints_2d": [None] * 54}]}]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", NOBODY)
+def test_an_openpose_file_without_a_person_is_no_pose(tmp_path: Path, content: object) -> None:
+    write(tmp_path / "b.json", openpose(standing()))
+    write(tmp_path / "a.json", content)
+    arguments = ["--format", "openpose", tmp_path / "b.json", tmp_path / "a.json", "--out", tmp_path / "out"]
+    with pytest.raises(ValueError, match=r"a\.json has no person"):
+        run_script(import_poses.main, *arguments, "--frame", "256-256")
+    assert not (tmp_path / "out").exists()
+    for nobody in ([], None, {"pose_landmarks": []}, {"pose_landmarks": None}):
+        with pytest.raises(ValueError, match=r"a\.json has no person"):
+            read_mediapipe_json(write(tmp_path / "a.json", nobody), (4, 4))
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_a_pose_editors_file_is_read_with_its_canvas(tmp_path: Path, shares: bool) -> None:
+    """A list at the top, null for what is missing, and pixels or shares of a canvas of twice the size."""
+    joints = (standing() - (40, 0)) * 2
+    rows = np.c_[joints / (352, 512) if shares else joints, np.ones(18)].tolist()
+    rows[17] = [None, None, None]
+    person = {"pose_keypoints_2d": [value for row in rows for value in row], "face_keypoints_2d": None}
+    file = write(tmp_path / "a.json", [{"canvas_width": 352, "canvas_height": 512, "people": [None, person]}])
+    assert run_script(import_poses.main, "--format", "openpose", file, "--out", tmp_path) == 0
+    read = read_keypoints(pose_file(tmp_path, "img/a.jpg"))
+    np.testing.assert_allclose(read[:17], standing()[:17], atol=1e-3)
+    assert np.isnan(read[17]).all()
+
+
+@pytest.mark.parametrize("number", [7, 7.0, "7", "000000000007"])
+def test_coco_ids_are_one_however_they_are_written(tmp_path: Path, number: object) -> None:
+    annotation = {"image_id": number, "keypoints": points(COCO).ravel().tolist()}
+    whole = {"images": [{"id": 7, "file_name": "a.jpg"}], "annotations": [annotation, {"image_id": 8, "bbox": [1]}]}
+    assert list(read_coco_json(write(tmp_path / "whole.json", whole))) == ["a.jpg"]
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (400, 400)).save(tmp_path / "photos" / "000000000007.JPG")
+    results = write(tmp_path / "results.json", [annotation])
+    arguments = ["--format", "coco", results, "--images", tmp_path / "photos", "--out", tmp_path / "out"]
+    assert run_script(import_poses.main, *arguments) == 0
+    assert (tmp_path / "out" / "img" / "000000000007.png").is_file()
+
+
+def test_sizes_that_a_coco_file_names_are_the_frame(tmp_path: Path) -> None:
+    order = [JOINTS.index(name) for name in COCO]
+    keypoints = np.c_[((standing() - (40, 0)) * 3)[order], np.full(17, 2)].ravel().tolist()
+    whole = {"images": [{"id": 1, "file_name": "a.jpg", "height": 768, "width": 528}],
+             "annotations": [{"image_id": 1, "keypoints": keypoints}]}  # fmt: skip
+    assert run_script(import_poses.main, "--format", "coco", write(tmp_path / "a.json", whole), "--out", tmp_path) == 0
+    read = read_keypoints(pose_file(tmp_path, "img/a.jpg"))
+    np.testing.assert_allclose(np.delete(read, 1, axis=0), np.delete(standing(), 1, axis=0), atol=1e-3)
+
+
+@pytest.mark.parametrize("text", ["from,to\n{0},{1}\n", "\ufefffrom, to\r\n{0}, {1}\r\n", "{0};{1}\n",
+                                  ",from,to\n0,{0},{1}\n", "to,from\n{1},{0}\n", '"from","to"\n"{0}","{1}"\n',
+                                  "From\tTo\r{0}\t{1}\r"])  # fmt: skip
+def test_pair_files_are_read_however_they_are_written(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "pairs.csv"
+    path.write_bytes(text.format("a.jpg", "b.jpg").encode())
+    assert read_pairs_csv(path) == [("a.jpg", "b.jpg")]
+
+
+def test_a_photo_that_is_missing_or_damaged_leaves_nothing_half_written(tmp_path: Path) -> None:
+    photos, row = tmp_path / "photos", [*range(20, 38)]
+    photos.mkdir()
+    Image.new("RGB", (60, 60)).save(photos / "a.jpg")
+    write(tmp_path / "a.csv", "".join(f"{name}.jpg:{row}:{row}\n" for name in "ab"))
+    arguments = ["--format", "csv", tmp_path / "a.csv", "--images", photos, "--out", tmp_path / "out"]
+    with pytest.raises(ValueError, match=r"has no image b\.jpg; add it, or leave"):
+        run_script(import_poses.main, *arguments)
+    (photos / "b.jpg").write_bytes((photos / "a.jpg").read_bytes()[:-200])
+    with pytest.raises(ValueError, match=r"b\.jpg is damaged"):
+        run_script(import_poses.main, *arguments)
+    assert not (tmp_path / "out").exists()
+
+
+def test_two_files_of_one_photo_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "a.json", openpose(standing()))
+    write(tmp_path / "a_keypoints.json", openpose(standing() + 3))
+    files = [tmp_path / "a.json", tmp_path / "a_keypoints.json"]
+    with pytest.raises(ValueError, match=r"a second pose of image a\.jpg"):
+        run_script(import_poses.main, "--format", "openpose", *files, "--out", tmp_path / "out", "--frame", "256-256")
+
+
+def test_joints_that_are_no_pixels_of_the_photo_are_refused(tmp_path: Path) -> None:
+    Image.new("RGB", (176, 256)).save(tmp_path / "a.png")
+    for joints, complaint in ((standing() * 9, "lie outside"), (standing() / 300, "between 0 and 1")):
+        write(tmp_path / "a.json", openpose(joints))
+        arguments = ["--format", "openpose", tmp_path / "a.json", "--images", tmp_path, "--out", tmp_path / "out"]
+        with pytest.raises(ValueError, match=rf"a\.png: .*{complaint}"):
+            run_script(import_poses.main, *arguments)
+    assert run_script(import_poses.main, *arguments, "--frame", "1-1") == 0

@@ -215,3 +215,19 @@ def test_a_bomb_in_a_store_is_refused_by_its_header(tmp_path: Path) -> None:
         ImageStore(path, (16, 12)).read("bomb.png")
     with pytest.raises(ValueError, match=r"bomb\.png .* is damaged"):
         ImageStore(path).read("bomb.png")
+
+
+def test_too_few_file_handles_are_no_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    published_store(tmp_path / "16-12", {"a.png": png(picture(0))})
+
+    def full(*arguments: object, **options: object) -> None:
+        raise lmdb.Error(f"{tmp_path}: Too many open files")
+
+    monkeypatch.setattr(lmdb, "open", full)
+    with pytest.raises(ValueError, match=r"16-12 cannot be read \(.*Too many open files\); raise .*ulimit -n 4096"):
+        ImageStore(tmp_path / "16-12").keys()
+
+
+def test_a_missing_store_asks_for_the_layout(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"scripts\.prepare_data .*--layout LAYOUT --sizes 128-64"):
+        ImageStore(tmp_path / "128-64").keys()

@@ -1,0 +1,61 @@
+"""The lists and pairs files of a dataset folder, and the image files that they name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from data.pairs import PairLine, check_distinct, check_name, read_list, read_pairs, unique_names
+from images.folders import IMAGE_SUFFIXES, image_files
+from images.names import plain_key
+
+LISTS, PAIRS = ("train.lst", "test.lst"), ("train_pairs.txt", "test_pairs.txt")
+
+
+def find_images(root: Path) -> list[str]:
+    """Names of all images below `root`/img, or below `root` where it has no such folder.
+
+    Raises:
+        ValueError: there is none, a name is unfit for lists and stores, or two would be one image.
+    """
+    folder = root / "img" if (root / "img").is_dir() else root
+    names = [check_name(path.relative_to(root).as_posix(), str(folder)) for path in image_files(folder)]
+    if not names:
+        raise ValueError(
+            f"{folder} holds no images and no lists of images ({', '.join(IMAGE_SUFFIXES)}); "
+            "--root is the folder that contains img/"
+        )
+    check_distinct(names, str(folder))
+    return names
+
+
+def listed_names(root: Path) -> dict[str, list[str]]:
+    """The image names in each list and pairs file that `root` has, by the file's name."""
+    names = {file: read_list(root / file) for file in LISTS if (root / file).is_file()}
+    return names | {file: unique_names(lines) for file, lines in read_splits(root).items()}
+
+
+def read_splits(root: Path) -> dict[str, list[PairLine]]:
+    """The lines of each pairs file that `root` has, by the file's name."""
+    return {file: read_pairs(root / file) for file in PAIRS if (root / file).is_file()}
+
+
+def other_names(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """For listed images that are not there, the file that is the same image under another form of the name."""
+    missing = [name for name in names if not (root / name).is_file()]
+    folder = root / "img" if (root / "img").is_dir() else root
+    files = {path.relative_to(root).as_posix() for path in image_files(folder)} if missing else set()
+    forms = {plain_key(file): file for file in files}
+    return {name: forms[plain_key(name)] for name in missing if plain_key(name) in forms}
+
+
+def check_listed(root: Path, names: Iterable[str]) -> None:
+    """Raises ValueError where listed images lie under other names, or where two would be one image."""
+    names = sorted(set(names))
+    if others := other_names(root, names):
+        name, file = next(iter(others.items()))
+        raise ValueError(
+            f"{root}: {len(others)} images of the lists lie there under other names, the first, {name}, as {file}; "
+            f"run python -m scripts.check_data --root {root} --fix, which writes the files' names into the lists"
+        )
+    check_distinct(names, str(root))

@@ -1,0 +1,56 @@
+"""What goes wrong outside of our code is a sentence too."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from config.cli import EXIT_BAD_INPUT, run
+
+SCRIPTS = sorted(path.stem for path in Path("scripts").glob("*.py") if path.stem not in ("__init__", "config"))
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [(errno.ENOENT, "check the name"), (errno.EMFILE, "ulimit -n"), (errno.ENOSPC, "free some disk")],
+)
+def test_errors_of_the_system_are_sentences(capsys: pytest.CaptureFixture[str], number: int, remedy: str) -> None:
+    def fail() -> None:
+        raise OSError(number, os.strerror(number), "some/file")
+
+    assert run(fail) == EXIT_BAD_INPUT
+    said = capsys.readouterr().err
+    assert said.startswith("error: some/file: ") and remedy in said and "[Errno" not in said
+
+
+def test_a_script_that_is_started_by_its_path_says_how_to_start_it() -> None:
+    said = subprocess.run([sys.executable, "scripts/make_pairs.py"], capture_output=True, text=True, check=False)
+    assert said.returncode == 1 and said.stderr.startswith("error: start this as a module")
+    assert said.stderr.strip().endswith("python -m scripts.make_pairs") and "\n" not in said.stderr.strip()
+
+
+def test_every_script_imports_the_projects_config_before_other_rooms() -> None:
+    """So that the sentence above is what every one of them says."""
+    for name in SCRIPTS:
+        lines = Path("scripts", f"{name}.py").read_text().splitlines()
+        rooms = [line.split()[1].split(".")[0] for line in lines if line.startswith("from ") and "." in line.split()[1]]
+        ours = [
+            room
+            for room in rooms
+            if room in ("benchmarks", "config", "data", "images", "metrics", "models", "studio", "trainers")
+        ]
+        assert not ours or ours[0] in ("benchmarks", "config"), name
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK", "LOCAL_RANK"])
+def test_an_empty_variable_of_the_launcher_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    from trainers.distributed import connect
+
+    monkeypatch.setenv(name, "")
+    with connect() as world:
+        assert world.size == 1 and world.rank == 0
