@@ -22,13 +22,13 @@ from data.loader import Batch, test_loader, to_device
 from data.pairs import output_name
 from evaluation.manifest import Manifest, check_folder, weights_hash, write_manifest
 from images.pixels import to_uint8
+from images.strips import step_strip
 from images.writing import write_animation, write_image
 from models.device import resolve_precision
 from models.rollout import Pair
 from studio.pipeline import StepPose
 from trainers.distributed import World, connect
 from trainers.environment import environment
-from trainers.strips import step_strip
 
 LOG = logging.getLogger(__name__)
 STRIPS, ANIMATIONS = "strips", "animations"

@@ -16,8 +16,8 @@ from data.dataset import PairDataset
 from data.pairs import output_name
 from data.pose import pose_maps
 from images.reading import read_pixels
+from images.strips import pose_picture, strip
 from metrics import html
-from trainers.strips import pose_picture, strip
 
 TITLES = {"nted": "NTED, resolution growing", "dptn": "DPTN, grey levels quantised less and less"}
 NUM_STRIPS, STRIP_WIDTH = 8, 1000

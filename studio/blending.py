@@ -6,12 +6,12 @@ import numpy as np
 import torch
 
 from images.pixels import to_uint8
+from images.strips import pose_picture
 from models.rollout import join_pairs
 from studio.mixing import source_pairs
 from studio.people import Person, draw_pose
 from studio.pictures import labelled_grid
 from studio.pipeline import StepPose
-from trainers.strips import pose_picture
 
 
 def interpolation_strip(

@@ -8,11 +8,11 @@ from itertools import permutations
 import numpy as np
 
 from images.pixels import to_uint8
+from images.strips import pose_picture
 from models.rollout import Pair, join_pairs, switched
 from studio.people import Person, draw_pose
 from studio.pictures import labelled_grid
 from studio.pipeline import StepPose
-from trainers.strips import pose_picture
 
 
 def source_pairs(model: StepPose, people: Sequence[Person], joints: np.ndarray) -> list[Pair]:

@@ -11,6 +11,7 @@ import gradio as gr
 import numpy as np
 
 from images.pixels import to_uint8
+from images.strips import pose_picture
 from models.rollout import Pair, switched
 from studio.inside import Inside, look_inside, overlay, ring
 from studio.people import Gallery, Person, draw_pose
@@ -18,7 +19,6 @@ from studio.pictures import labelled_grid
 from studio.pipeline import StepPose
 from studio.skeleton import skeleton_editor
 from studio.uploads import joints_from_text, joints_to_text, uploaded_image, uploaded_joints
-from trainers.strips import pose_picture
 
 NUM_CHOICES = 16
 SHOWN_HEIGHT = 384  # small models' images are enlarged to this

@@ -42,7 +42,7 @@ class World:
         """Whether this process writes the files."""
         return self.rank == 0
 
-    def most(self, value: int) -> int:
+    def maximum(self, value: int) -> int:
         """The largest of all processes' numbers, so that they agree; all must call it, as often as each other."""
         if self.size == 1:
             return value
@@ -59,11 +59,11 @@ class World:
         except (ValueError, OSError) as caught:
             error = caught
         code = EXIT_LOST if isinstance(error, LostWorker) else EXIT_BAD_INPUT if error else 0
-        worst = self.most(code)
+        worst = self.maximum(code)
         if not worst:
             return
         # of those whose failure is the worst, the last one speaks
-        speaker = self.most(self.rank if code == worst else -1)
+        speaker = self.maximum(self.rank if code == worst else -1)
         raise error if error and self.rank == speaker else FailedElsewhere(worst)
 
     def mean(self, terms: dict[str, Tensor]) -> dict[str, float]:

@@ -149,7 +149,7 @@ class Trainer:
     def _validate(self, request: StopRequest) -> dict[str, float]:
         """Scores of the EMA generator, none once a stop is asked for; the best so far is kept as `best.pt`."""
         scores, metric = self.validation.scores(self.engine, request), self.config.trainer.best_metric
-        if self.world.most(request.received):
+        if self.world.maximum(request.received):
             return {}
         if self.world.is_main:
             value, folder = scores[f"eval_{metric}"], self.folder / "checkpoints"
@@ -164,7 +164,7 @@ class Trainer:
         mine = Ending.OUT_OF_TIME if time.monotonic() > deadline else Ending.GOING_ON
         if self.engine.step >= self.total_steps:
             mine = Ending.FINISHED
-        return Ending(self.world.most(Ending.ASKED_TO_STOP if request.received else mine))
+        return Ending(self.world.maximum(Ending.ASKED_TO_STOP if request.received else mine))
 
     def _check_folder(self) -> None:
         path = self.folder / "config.yaml"
@@ -180,7 +180,7 @@ class Trainer:
                 path = checkpoint_path(folder, state["step"])
                 saving.check_run(path, state["config"], self.config)
                 saving.check_data(path, state, self.data, self.config.data.root)
-        step = self.world.most(state["step"] if state else -1)
+        step = self.world.maximum(state["step"] if state else -1)
         if step >= 0:
             self.engine.load_state(state or load_checkpoint(checkpoint_path(folder, step), device))
 

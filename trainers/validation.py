@@ -10,13 +10,13 @@ from config.schema import Config
 from data.dataset import PairDataset
 from data.loader import Batch, test_loader, to_device
 from images.pixels import to_uint8
+from images.strips import pose_picture, stack, strip
 from metrics.paired import SsimWindow, fit_window, l1, psnr, ssim
 from models.families import build_schedule
 from models.rollout import Pair, generate
 from trainers.distributed import World
 from trainers.engine import Engine
 from trainers.signals import StopRequest
-from trainers.strips import pose_picture, stack, strip
 
 NUM_STRIPS = 4
 SSIM_WINDOW = SsimWindow(size=51)  # the default protocol's, see docs/evaluation.md

@@ -17,8 +17,8 @@ from PIL import Image
 
 import inference
 from data.pairs import output_name, read_pairs
+from images.strips import GAP
 from tests.runs import NUM_STEPS, TWO_PROCESSES, run_flags, save_run, tiny_config
-from trainers.strips import GAP
 
 
 @pytest.fixture
