@@ -41,24 +41,27 @@ def main() -> None:
         engine = Engine(config, world)
         batch = synthetic_batch(config, world.device, world.size)
 
-        def step(with_r1: bool) -> None:
-            engine.step = 0 if with_r1 else 1
+        def step(kind: str) -> None:
+            engine.step = 0 if kind == "r1" else 1
             engine.train_step([batch], epoch=0.0)
 
         answers.write(json.dumps(description(config, engine, world.device)) + "\n")
         for command in sys.stdin:
             work, _, kind = command.strip().partition(" ")
+            if work == "count" and config.trainer.compile:
+                step(kind)  # counting runs it eagerly
             call = {"count": count, "time": timed}[work]
-            answers.write(json.dumps(call(lambda kind=kind: step(kind == "r1"), world.device)) + "\n")
+            answers.write(json.dumps(call(lambda kind=kind: step(kind), world.device)) + "\n")
 
 
 def benchmark_config(path: str, overrides: list[str], batch: int | None, num_processes: int = 1) -> Config:
-    """A config whose step is one micro-batch of `batch` pairs a process; None: `trainer.max_batch_per_process`.
+    """A config whose step is one micro-batch of `batch` pairs a process; None: as many as one process takes at once.
 
     VGG's random weights cost what ImageNet's do and need no download.
     """
     keys = ["objective.vgg.weights=random", *overrides]
-    size = batch or load_config(path, keys).trainer.max_batch_per_process
+    trainer = load_config(path, keys).trainer
+    size = batch or min(trainer.batch_size, trainer.max_batch_per_process)
     sizes = [f"trainer.batch_size={size * num_processes}", f"trainer.max_batch_per_process={size}"]
     return load_config(path, [*keys, *sizes])
 
@@ -107,7 +110,6 @@ def count(call: Callable[[], None], device: torch.device) -> dict[str, int]:
         call()
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    call()  # compiles
     return {"flops": counter.flops}
 
 
