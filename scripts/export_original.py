@@ -52,7 +52,8 @@ def published_system(config: Config) -> str:
     if not fits:
         stepwise = "-step" if config.schedule.num_steps > 1 else ""
         nearest = config.generator.kind + stepwise
-        raise ValueError(f"this run is no published system: {reasons[nearest]}")
+        reason = reasons.get(nearest, f"generator.kind is {config.generator.kind}")
+        raise ValueError(f"this run is no published system: {reason}")
     return fits[0]
 
 

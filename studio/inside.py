@@ -64,7 +64,7 @@ def look_inside(model: StepPose, pair: Pair, noise: Tensor, step: int) -> Inside
     """Run a single sample up to a step and keep what that step did.
 
     Raises:
-        ValueError: the step is outside 0..S-1.
+        ValueError: the step is outside 0..S-1, or the generator has neither textures nor attention to its source.
     """
     if not 0 <= step < model.num_steps:
         raise ValueError(f"step {step} is outside 0..{model.num_steps - 1}")
@@ -80,6 +80,8 @@ def look_inside(model: StepPose, pair: Pair, noise: Tensor, step: int) -> Inside
     finally:
         kept.remove()
     attention = tuple(_attention(module, *arguments) for module, arguments in inputs)
+    if not attention and not outputs[-1].textures:
+        raise ValueError(f"a {type(model.generator).__name__} reads its source at no place that could be shown")
     height, width = model.image_size
     # tokens keep the image's ratio
     tokens = len(attention[0]) if attention else 0

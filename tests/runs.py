@@ -17,7 +17,8 @@ from studio.pipeline import StepPose
 from tests.tiny import overrides
 from trainers.saving import save_checkpoint
 
-NUM_STEPS = {"nted": 4, "dptn": 3}
+NUM_STEPS = {"nted": 4, "dptn": 3, "unet": 3}
+BLENDING = ("nted", "dptn")  # whose generators take in textures
 # before a script and its flags
 TWO_PROCESSES = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
 

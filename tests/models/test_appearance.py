@@ -8,10 +8,10 @@ import torch
 from models.appearance import token_grid
 from models.rollout import Pair
 from studio.pipeline import StepPose
-from tests.runs import NUM_STEPS, tiny_model
+from tests.runs import BLENDING, NUM_STEPS, tiny_model
 from tests.tiny import SIZE
 
-CASES = [(system, steps) for system in NUM_STEPS for steps in (NUM_STEPS[system], 1)]
+CASES = [(system, steps) for system in BLENDING for steps in (NUM_STEPS[system], 1)]
 
 
 @pytest.fixture(params=CASES, ids=lambda case: f"{case[0]}-{case[1]}")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from scripts import blend
 from studio.pictures import GAP
-from tests.runs import NUM_STEPS, run_flags
+from tests.runs import BLENDING, run_flags
 from tests.tiny import SIZE
 
 A, B, POSE = (f"img/WOMEN/Dresses/id_00000004/01_{view}.jpg" for view in ("1_front", "2_side", "3_back"))
@@ -36,7 +36,7 @@ def cells(path: Path, count: int) -> list[np.ndarray]:
     return [strip[:, left : left + SIZE[1]] for left in lefts]
 
 
-@pytest.mark.parametrize("system", NUM_STEPS)
+@pytest.mark.parametrize("system", BLENDING)
 def test_a_fade_runs_from_the_first_source_alone_to_the_second_alone(system, draw, tmp_path):
     Image.new("L", SIZE[::-1]).save(tmp_path / "none.png")
     fading = tmp_path / "a new folder" / "fade.png"
@@ -50,7 +50,7 @@ def test_a_fade_runs_from_the_first_source_alone_to_the_second_alone(system, dra
     assert (first != second).any()
 
 
-@pytest.mark.parametrize("system", NUM_STEPS)
+@pytest.mark.parametrize("system", BLENDING)
 def test_a_white_mask_exchanges_all_and_a_region_is_named_by_the_pose(system, draw, tmp_path):
     Image.new("L", SIZE[::-1], 255).save(tmp_path / "all.png")
     assert draw(system, tmp_path / "all_b.png", "--mask", tmp_path / "all.png") == 0
@@ -74,6 +74,13 @@ def test_bad_input_is_one_line(more, message, draw, tmp_path, capsys):
     assert draw("nted", tmp_path / "out.png", *more) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert message in line and not (tmp_path / "out.png").exists()
+
+
+def test_a_generator_that_cannot_blend_says_so_in_one_line(draw, tmp_path, capsys):
+    assert draw("unet", tmp_path / "out.png") == 2
+    (line,) = capsys.readouterr().err.strip().splitlines()
+    assert line == "error: a UNet cannot blend two sources; take a generator with textures"
+    assert not (tmp_path / "out.png").exists()
 
 
 def test_a_name_that_is_no_pictures_is_refused_before_the_work(draw, tmp_path, capsys):

@@ -52,9 +52,10 @@ def test_the_step_asked_for_is_shown(look, tmp_path):
         (["--pixel", 48, 0], "x in 0..47, y in 0..63"),
         (["--step", 4], "step 4 is outside 0..3"),
         (["--which_iter", 9], "9"),
+        ([], "a UNet reads its source at no place that could be shown"),
     ],
 )
 def test_bad_input_is_one_line(more, message, look, tmp_path, capsys):
-    assert look("nted", tmp_path / "out", *more) == 2
+    assert look("unet" if "UNet" in message else "nted", tmp_path / "out", *more) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert message in line and not (tmp_path / "out").exists()

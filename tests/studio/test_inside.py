@@ -9,7 +9,7 @@ import torch
 from models.rollout import Pair
 from studio.inside import look_inside, overlay, reading_sheet, texture_sheet
 from studio.pipeline import StepPose
-from tests.runs import NUM_STEPS, tiny_model
+from tests.runs import BLENDING, tiny_model
 from tests.tiny import SIZE
 
 
@@ -19,7 +19,7 @@ def a_pair(model: StepPose) -> Pair:
     return Pair(torch.rand(1, 3, *SIZE) * 2 - 1, maps[0], maps[1])
 
 
-@pytest.mark.parametrize("system", NUM_STEPS)
+@pytest.mark.parametrize("system", BLENDING)
 @pytest.mark.parametrize("step", [0, 2])
 def test_a_target_pixels_reading_sums_to_one_at_every_place(system, step):
     model = tiny_model(system)
@@ -31,7 +31,7 @@ def test_a_target_pixels_reading_sums_to_one_at_every_place(system, step):
         assert reading.shape[0] / reading.shape[1] == SIZE[0] / SIZE[1]
 
 
-@pytest.mark.parametrize("system", NUM_STEPS)
+@pytest.mark.parametrize("system", BLENDING)
 def test_the_step_looked_at_is_the_one_that_generate_shows(system):
     model = tiny_model(system)
     pair = a_pair(model)
