@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -70,7 +70,7 @@ class VGG19Features(nn.Module):
         for stage, (width, num_convs) in enumerate(_STAGES, 1):
             for conv in range(1, num_convs + 1):
                 c_out = max(width // channel_divisor, 4)
-                modules += [nn.Conv2d(c_in, c_out, 3, padding=1), nn.ReLU()]
+                modules += [nn.Conv2d(c_in, c_out, 3, padding=1), nn.ReLU(inplace=True)]
                 names[f"relu{stage}_{conv}"], c_in = len(modules) - 1, c_out
             modules.append(nn.MaxPool2d(2))
         self.layers = {names[layer]: layer for layer in layers}
@@ -138,17 +138,53 @@ def imagenet_vgg19_state() -> Mapping[str, Tensor]:
         ) from None
 
 
+class _Gram(torch.autograd.Function):
+    """Gram matrices (B, C, C) of features (B, C, h, w), in fp32.
+
+    Of the two equal factors PyTorch would take the gradient twice, and in a layout that slows down all that follows.
+    """
+
+    @staticmethod
+    def forward(context: Any, features: Tensor) -> Tensor:
+        context.save_for_backward(features)
+        with torch.autocast(features.device.type, enabled=False):
+            flat = features.flatten(2).float()
+            return flat @ flat.mT
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> Tensor:
+        (features,) = context.saved_tensors
+        flat, both = features.flatten(2).float(), gradient + gradient.mT
+        last = features.is_contiguous(memory_format=torch.channels_last)
+        return ((flat.mT @ both).mT if last else both @ flat).view_as(features).to(features.dtype)
+
+
+class _MeanL1(torch.autograd.Function):
+    """Mean absolute difference to features without a gradient, added up in fp32.
+
+    PyTorch's own would copy bf16 features to fp32, and its gradient is not channels last where the features are.
+    """
+
+    @staticmethod
+    def forward(context: Any, generated: Tensor, real: Tensor) -> Tensor:
+        difference = generated - real
+        context.save_for_backward(difference)
+        return difference.abs().mean(dtype=torch.float32)
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        (difference,) = context.saved_tensors
+        return difference.sgn().mul_(gradient / difference.numel()), None
+
+
 def gram(features: Tensor) -> Tensor:
     """Gram matrices (B, C, C) of features (B, C, h, w), over C * h * w; in fp32."""
-    flat = features.flatten(2)
-    with torch.autocast(flat.device.type, enabled=False):
-        flat = flat.float()
-        return flat @ flat.mT / (flat.shape[1] * flat.shape[2])
+    return _Gram.apply(features) / features[0].numel()
 
 
 def feature_loss(generated: Features, real: Features, layers: Sequence[str]) -> Tensor:
-    """Sum over layers of the mean L1 distance of features."""
-    return torch.stack([F.l1_loss(generated[k].float(), real[k].float()) for k in layers]).sum()
+    """Sum over layers of the mean L1 distance of features; real ones get no gradient."""
+    return torch.stack([_MeanL1.apply(generated[k], real[k]) for k in layers]).sum()
 
 
 def gram_loss(generated: Features, real: Features, layers: Sequence[str]) -> Tensor:

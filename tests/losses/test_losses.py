@@ -103,6 +103,33 @@ def test_feature_losses_sum_layers():
     assert float(gram_loss(one, two, CONTENT_LAYERS)) == pytest.approx(5 * 4)  # 9 * 4 / 8 - 4 / 8
 
 
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_feature_losses_have_the_gradients_of_the_plain_ones_in_the_features_layout(layout):
+    torch.manual_seed(0)
+    x, y = (F.relu(torch.randn(2, 5, 6, 4)).contiguous(memory_format=layout) for _ in range(2))
+    x.requires_grad_()
+    flat, other = x.flatten(2), y.flatten(2)
+    plain = {
+        feature_loss: (x - y).abs().mean(),
+        gram_loss: (flat @ flat.mT / 120 - other @ other.mT / 120).abs().mean(),
+    }
+    for loss, expected in plain.items():
+        found = loss({"relu": x}, {"relu": y}, ["relu"])
+        torch.testing.assert_close(found, expected)
+        (gradient,) = torch.autograd.grad(found * 3, x)
+        torch.testing.assert_close(gradient, 3 * torch.autograd.grad(expected, x)[0])
+        assert gradient.is_contiguous(memory_format=layout)
+
+
+def test_feature_losses_of_bf16_are_added_up_in_fp32():
+    features = torch.full((1, 8, 32, 32), 1 / 3).bfloat16().requires_grad_()
+    loss = feature_loss({"relu": features}, {"relu": torch.zeros_like(features)}, ["relu"])
+    assert loss.dtype is torch.float32 and float(loss.detach()) == pytest.approx(
+        float(features.detach()[0, 0, 0, 0]), rel=1e-6
+    )
+    assert torch.autograd.grad(loss, features)[0].dtype is torch.bfloat16
+
+
 def test_vgg_layers_are_torchvisions():
     from torchvision.models import vgg19
 
