@@ -17,8 +17,11 @@ cd "$(dirname "$0")/.."
 python=${PYTHON:-.venv/bin/python}
 against=${AGAINST:-0d7c6eb}
 model=$(grep -m1 '^model name' /proc/cpuinfo | cut -d: -f2 | tr -cs '[:alnum:]\n' '_' | tr '[:upper:]' '[:lower:]')
-units=$(grep -m1 -owE 'amx_bf16|avx512_bf16|avx2' <(grep -m1 -oE 'amx_bf16' /proc/cpuinfo || grep -m1 -oE 'avx512_bf16|avx2' /proc/cpuinfo))
-out=benchmarks/results/train${model%_}_${units}_$(date +%F).md
+unit=avx2
+for better in avx512_bf16 amx_bf16; do
+    if grep -qw "$better" /proc/cpuinfo; then unit=$better; fi
+done
+out=benchmarks/results/train${model}_${unit}_$(date +%F).md
 sizes=("[64,44]" "[128,88]") demo_turns=15 turns=3
 parts=(full quarter demo fp32 avx2)
 if [[ ${1:-} == --quick ]]; then
