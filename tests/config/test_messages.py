@@ -45,12 +45,3 @@ def test_every_script_imports_the_projects_config_before_other_rooms() -> None:
             if room in ("benchmarks", "config", "data", "images", "metrics", "models", "studio", "trainers")
         ]
         assert not ours or ours[0] in ("benchmarks", "config"), name
-
-
-@pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK", "LOCAL_RANK"])
-def test_an_empty_variable_of_the_launcher_is_none(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    from trainers.distributed import connect
-
-    monkeypatch.setenv(name, "")
-    with connect() as world:
-        assert world.size == 1 and world.rank == 0
