@@ -236,26 +236,6 @@ class NTED(Generator):
         assert rgb is not None
         return GeneratorOutput(rgb.float(), textures=tuple(pairs))
 
-    def forward(
-        self,
-        source_image: Tensor,
-        source_pose: Tensor,
-        target_pose: Tensor,
-        canvas: Tensor | None = None,
-        step: Tensor | None = None,
-        reconstruct: bool = False,
-    ) -> GeneratorOutput:
-        """One step.
-
-        Args:
-            source_image: (B, 3, H, W) in [-1, 1]. source_pose: not used by this generator.
-            target_pose: (B, P, H, W) in [0, 1].
-            canvas: (B, 3, H, W), what the step starts from; None with S = 1.
-            step: (B,) LongTensor in 0..S-1; None with S = 1.
-            reconstruct: not used by this generator.
-        """
-        return self.draw(self.encode_source(source_image, source_pose, step), target_pose, canvas, step)
-
     def _with_step(self, image: Tensor, step: Tensor | None) -> Tensor:
         if not self.stepwise:
             return image
