@@ -59,18 +59,18 @@ class DPTNObjective(Objective):
             shares = {"": config.target_share, "_source": 1 - config.target_share}
             generated, real = torch.cat((generated, window.reconstructed)), torch.cat((real, window.source_view))
             boxes = torch.cat((boxes, window.source_face))
-        features = self._features(generated, real)
-        crops = [self.vgg.normalised(face_crop(images, boxes)) for images in (generated, real)] if config.face else []
-        faces = self._features(*crops) if crops else None
+        count = len(shares)
+        images = zip(generated.chunk(count), real.chunk(count), strict=True)
+        features = zip(*(_parts(found, count) for found in self._features(generated, real)), strict=True)
         terms: Terms = {}
-        for index, (suffix, share) in enumerate(shares.items()):
-            place = (index, len(shares))
-            fake, true = (_part_of_each(found, *place) for found in features)
-            terms[f"l1{suffix}"] = config.l1 * share * F.l1_loss(_part(generated, *place), _part(real, *place))
+        for (suffix, share), pair, (fake, true) in zip(shares.items(), images, features, strict=True):
+            terms[f"l1{suffix}"] = config.l1 * share * F.l1_loss(*pair)
             terms[f"content{suffix}"] = config.content * share * feature_loss(fake, true, CONTENT_LAYERS)
             terms[f"style{suffix}"] = config.style * share * gram_loss(fake, true, STYLE_LAYERS)
-            if faces is not None:
-                fake, true = (_part_of_each(found, *place) for found in faces)
+        if config.face:
+            crops = (self.vgg.normalised(face_crop(images, boxes)) for images in (generated, real))
+            faces = zip(*(_parts(found, count) for found in self._features(*crops)), strict=True)
+            for suffix, (fake, true) in zip(shares, faces, strict=True):
                 terms[f"face{suffix}"] = config.face * feature_loss(fake, true, CONTENT_LAYERS)
         return terms
 
@@ -81,9 +81,7 @@ class DPTNObjective(Objective):
         return self.vgg(generated), real_features
 
 
-def _part(x: Tensor, index: int, count: int) -> Tensor:
-    return x.chunk(count)[index]
-
-
-def _part_of_each(features: Features, index: int, count: int) -> Features:
-    return {name: _part(feature, index, count) for name, feature in features.items()}
+def _parts(features: Features, count: int) -> list[Features]:
+    """The features of each part of the batch; cut once, as the gradient of every cut is as large as the batch."""
+    parts = {name: feature.chunk(count) for name, feature in features.items()}
+    return [{name: part[index] for name, part in parts.items()} for index in range(count)]

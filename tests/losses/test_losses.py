@@ -107,7 +107,7 @@ def test_feature_losses_sum_layers():
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_feature_losses_have_the_gradients_of_the_plain_ones_in_the_features_layout(layout):
     torch.manual_seed(0)
-    x, y = (F.relu(torch.randn(2, 5, 6, 4)).contiguous(memory_format=layout) for _ in range(2))
+    x, y = (torch.randn(2, 5, 6, 4).relu().contiguous(memory_format=layout) for _ in range(2))
     x.requires_grad_()
     flat, other = x.flatten(2), y.flatten(2)
     plain = {
