@@ -6,17 +6,17 @@ import itertools
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from models.generator import Generator, GeneratorConfig
 from models.layers import (
     GeneratorOutput,
+    InstanceNorm,
     TextureSite,
     dptn_step_image,
     fused_attention_is_slow,
-    laid_out_as,
+    instance_norm,
     maybe_spectral_norm,
 )
 
@@ -119,13 +119,6 @@ class Block(nn.Module):
         return self.model(x) if self.shortcut is None else self.model(x) + self.shortcut(x)
 
 
-class InstanceNorm(nn.InstanceNorm2d):
-    """Instance norm that gives back the memory layout it got: PyTorch's own leaves channels last."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        return laid_out_as(x, _instance_norm(x, self.weight, self.bias))
-
-
 class TokenNorm(nn.InstanceNorm1d):
     """Instance norm of (B, tokens, C) over the tokens, affine."""
 
@@ -133,7 +126,7 @@ class TokenNorm(nn.InstanceNorm1d):
         super().__init__(width, affine=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return _instance_norm(x.mT, self.weight, self.bias).mT.contiguous()
+        return instance_norm(x.mT, self.weight, self.bias).mT.contiguous()
 
 
 class FeedForward(nn.Sequential):
@@ -308,11 +301,3 @@ class DPTN(Generator):
 def _tokens(x: Tensor) -> Tensor:
     """(B, C, h, w) to (B, h*w, C)."""
     return x.flatten(2).mT
-
-
-def _instance_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Each channel of each sample of (B, C, ...) normalised over its positions, affine."""
-    if x.device.type != "cpu":
-        return F.instance_norm(x, weight=weight, bias=bias)
-    # the same with one channel a group, through kernels that are up to 3 times as fast on a CPU
-    return F.group_norm(x.contiguous(), x.shape[1], weight, bias)

@@ -13,6 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized, register_parametrization
 
+from models.device import has_matrix_units
+
 
 @dataclass
 class TexturePair:
@@ -56,7 +58,7 @@ def fused_attention_is_slow(device: torch.device) -> bool:
 
 @torch.compiler.assume_constant_result  # else a compiled network would break off here
 def _has_amx() -> bool:
-    return torch.cpu._is_amx_tile_supported()
+    return has_matrix_units(torch.device("cpu"))
 
 
 def laid_out_as(pattern: Tensor, x: Tensor) -> Tensor:
@@ -71,6 +73,21 @@ class TextureSite(nn.Identity):
     All else that its steps compute from the target pose and the canvas is free of the source, so two sources are
     blended by hooks on these places alone.
     """
+
+
+def instance_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Each channel of each sample of (B, C, ...) normalised over its positions, affine."""
+    if x.device.type != "cpu":
+        return F.instance_norm(x, weight=weight, bias=bias)
+    # the same with one channel a group, through kernels that are up to 3 times as fast on a CPU
+    return F.group_norm(x.contiguous(), x.shape[1], weight, bias)
+
+
+class InstanceNorm(nn.InstanceNorm2d):
+    """Instance norm that gives back the memory layout it got: PyTorch's own leaves channels last."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return laid_out_as(x, instance_norm(x, self.weight, self.bias))
 
 
 class EqualConv2d(nn.Module):

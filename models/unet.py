@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from config.section import Widths
 from models.generator import Generator, GeneratorConfig
-from models.layers import GeneratorOutput, nted_step_image
+from models.layers import GeneratorOutput, InstanceNorm, nted_step_image
 
 Encoded = tuple[Tensor, Tensor]  # the source image and its pose: nothing is computed of them alone
 
@@ -74,4 +74,4 @@ class UNet(Generator):
 
 def _block(c_in: int, c_out: int, stride: int = 1) -> nn.Module:
     conv = nn.Conv2d(c_in, c_out, 3, stride, padding=1)
-    return nn.Sequential(conv, nn.InstanceNorm2d(c_out, affine=True), nn.LeakyReLU(0.2))
+    return nn.Sequential(conv, InstanceNorm(c_out, affine=True), nn.LeakyReLU(0.2, inplace=True))

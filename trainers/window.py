@@ -69,11 +69,12 @@ def roll(
     window, degrade_source = config.window or schedule.num_steps, config.degrade_source
     walk = rollout(generator, schedule, pair, canvas, samples.first_step, window, degrade_source, reconstruct)
     steps, outputs = zip(*walk, strict=True)
-    step, source = torch.cat(steps), samples.source.repeat(window, 1, 1, 1)
+    # joined: `repeat` would leave channels last
+    step, source = torch.cat(steps), torch.cat([samples.source] * window)
     reconstructed = [output.source_image for output in outputs if output.source_image is not None]
     return Window(
         generated=torch.cat([output.target_image for output in outputs]),
-        target=schedule.degrade(samples.target.repeat(window, 1, 1, 1), step + 1),
+        target=schedule.degrade(torch.cat([samples.target] * window), step + 1),
         step=step,
         source=source,
         source_view=schedule.degrade(source, step + 1) if degrade_source else source,
