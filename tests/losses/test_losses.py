@@ -6,7 +6,6 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 
 from losses.adversarial import discriminator_loss, generator_loss, gradient_penalty, r1_penalty, step_loss
 from losses.attention import attention_reconstruction
