@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from models.device import fused_attention_is_slow
 from models.generator import Generator, GeneratorConfig
 from models.layers import (
     GeneratorOutput,
     TextureSite,
     dptn_step_image,
-    fused_attention_is_slow,
     laid_out_as,
     maybe_spectral_norm,
 )

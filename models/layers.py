@@ -49,16 +49,6 @@ class DiscriminatorOutput:
     step_log_probs: Tensor | None
 
 
-def fused_attention_is_slow(device: torch.device) -> bool:
-    """Whether attention in bf16 is faster as products of matrices: on CPUs without AMX, by 1.5 to 3 times."""
-    return device.type == "cpu" and torch.is_autocast_enabled("cpu") and not _has_amx()
-
-
-@torch.compiler.assume_constant_result  # else a compiled network would break off here
-def _has_amx() -> bool:
-    return torch.cpu._is_amx_tile_supported()
-
-
 def laid_out_as(pattern: Tensor, x: Tensor) -> Tensor:
     """(B, C, h, w) in the memory layout of another: channels last or contiguous."""
     last = pattern.is_contiguous(memory_format=torch.channels_last)

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.device import fused_attention_is_slow
 from models.discriminators import StyleGAN2Block
 from models.dptn import Attention, InstanceNorm, TokenNorm
-from models.layers import Blur, ConvLayer, fused_attention_is_slow
+from models.layers import Blur, ConvLayer
 from models.nted import RenderLayer, TextureExtraction, _standardise
 
 
@@ -165,10 +166,10 @@ def test_both_ways_of_attention_are_softmax_of_products(monkeypatch, slow):
 
 
 def test_attention_is_fused_but_in_bf16_on_cpus_without_matrix_units(monkeypatch):
-    monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: False)
+    monkeypatch.setattr("models.device._has_amx", lambda: False)
     assert not fused_attention_is_slow(torch.device("cpu"))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert fused_attention_is_slow(torch.device("cpu"))
         assert not fused_attention_is_slow(torch.device("cuda"))
-        monkeypatch.setattr("torch.cpu._is_amx_tile_supported", lambda: True)
+        monkeypatch.setattr("models.device._has_amx", lambda: True)
         assert not fused_attention_is_slow(torch.device("cpu"))
