@@ -157,18 +157,20 @@ def measure(config: Config, device: Device) -> dict[str, Any]:
 @contextmanager
 def hollow(config: Config, device: Device) -> Iterator[tuple[Engine, Batch, Counter]]:
     """An engine and a batch for it, of tensors that have shapes and no contents, and what counts them."""
-    full = Engine(config, World(0, 1, DEVICE)), synthetic_batch(config, DEVICE)
     counter = Counter(device)
-    with FakeTensorMode(allow_non_fake_inputs=True) as fake:
 
-        def emptied(tensor: Tensor, memo: Any) -> Any:
-            made = fake.from_tensor(tensor)
-            counter.hold(made.untyped_storage())
-            return made
+    def emptied(tensor: Tensor, memo: Any) -> Any:
+        made = fake.from_tensor(tensor)
+        counter.hold(made.untyped_storage())
+        return made
 
-        with patch.object(Tensor, "__deepcopy__", emptied), patch.object(nn.Parameter, "__deepcopy__", emptied):
-            engine, batch = copy.deepcopy(full)
-        yield engine, batch, counter
+    # whatever this machine has, networks choose as for bf16 matrix units
+    with patch("models.device._cpu_has", lambda question: True):
+        full = Engine(config, World(0, 1, DEVICE)), synthetic_batch(config, DEVICE)
+        with FakeTensorMode(allow_non_fake_inputs=True) as fake:
+            with patch.object(Tensor, "__deepcopy__", emptied), patch.object(nn.Parameter, "__deepcopy__", emptied):
+                engine, batch = copy.deepcopy(full)
+            yield engine, batch, counter
 
 
 def summary(tally: Tally, device: Device) -> dict[str, Any]:

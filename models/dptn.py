@@ -9,13 +9,13 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
+from models.device import fused_attention_is_slow
 from models.generator import Generator, GeneratorConfig
 from models.layers import (
     GeneratorOutput,
     InstanceNorm,
     TextureSite,
     dptn_step_image,
-    fused_attention_is_slow,
     instance_norm,
     maybe_spectral_norm,
 )

@@ -13,8 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrize import is_parametrized, register_parametrization
 
-from models.device import has_matrix_units
-
 
 @dataclass
 class TexturePair:
@@ -49,16 +47,6 @@ class DiscriminatorOutput:
 
     score: Tensor
     step_log_probs: Tensor | None
-
-
-def fused_attention_is_slow(device: torch.device) -> bool:
-    """Whether attention in bf16 is faster as products of matrices: on CPUs without AMX, by 1.5 to 3 times."""
-    return device.type == "cpu" and torch.is_autocast_enabled("cpu") and not _has_amx()
-
-
-@torch.compiler.assume_constant_result  # else a compiled network would break off here
-def _has_amx() -> bool:
-    return has_matrix_units(torch.device("cpu"))
 
 
 def laid_out_as(pattern: Tensor, x: Tensor) -> Tensor:

@@ -9,9 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.device import fused_attention_is_slow
 from models.discriminators import StyleGAN2Block
 from models.dptn import Attention, TokenNorm
-from models.layers import Blur, ConvLayer, InstanceNorm, fused_attention_is_slow
+from models.layers import Blur, ConvLayer, InstanceNorm
 from models.nted import RenderLayer, TextureExtraction, _standardise
 
 
@@ -165,10 +166,10 @@ def test_both_ways_of_attention_are_softmax_of_products(monkeypatch, slow):
 
 
 def test_attention_is_fused_but_in_bf16_on_cpus_without_matrix_units(monkeypatch):
-    monkeypatch.setattr("models.layers.has_matrix_units", lambda device: False)
+    monkeypatch.setattr("models.device._has_amx", lambda: False)
     assert not fused_attention_is_slow(torch.device("cpu"))
     with torch.autocast("cpu", dtype=torch.bfloat16):
         assert fused_attention_is_slow(torch.device("cpu"))
         assert not fused_attention_is_slow(torch.device("cuda"))
-        monkeypatch.setattr("models.layers.has_matrix_units", lambda device: True)
+        monkeypatch.setattr("models.device._has_amx", lambda: True)
         assert not fused_attention_is_slow(torch.device("cpu"))
