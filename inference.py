@@ -66,7 +66,9 @@ def main() -> None:
             compile_mode=arguments.compile_mode,
         )
         data = config.data
-        dataset = PairDataset(data.root, "test", data.image_size, data.pose, seed=config.seed)
+        dataset = PairDataset(
+            data.root, "test", data.image_size, data.pose, map_channels=data.map_channels, seed=config.seed
+        )
         out = Output(dataset, model.num_steps, arguments)
         manifest = describe(model, dataset, out, arguments, world)
         check_folder(out.folder, manifest)
@@ -153,7 +155,9 @@ class Output:
             pictures = [[images[-1][row]], *([image[row]] for image in images[: len(self.step_folders)])]
             if self.strip:
                 source, pose, target = (batch[key][row] for key in ("source_image", "target_pose", "target_image"))
-                pictures.append([step_strip(source, pose, [step[row] for step in steps], target)])
+                pictures.append(
+                    [step_strip(source, pose, [step[row] for step in steps], target, self.dataset.map_channels)]
+                )
             if self.webp:
                 pictures.append([image[row] for image in images])
             yield from zip(self.paths(index), pictures, strict=True)

@@ -33,9 +33,13 @@ class DataConfig(Section):
 
     root: str = Field("dataset/deepfashion", description="folder with the LMDBs, the pairs files and pose/")
     image_size: Size = Field((256, 176), description="height and width of the network's images, in pixels")
-    pose: Literal["skeleton", "joints", "joints_limbs"] = Field(
+    pose: Literal["skeleton", "joints", "joints_limbs", "maps"] = Field(
         "skeleton",
-        description="pose maps: NTED's drawing (20 channels), heatmaps of joints (18), of joints and limbs (41)",
+        description="pose maps: NTED's drawing (20 channels), heatmaps of joints (18), of joints and limbs (41), "
+        "or maps of your own alone",
+    )
+    map_channels: int = Field(
+        0, ge=0, le=256, description="channels of your own maps in the store, beside those of `pose`; 0: none"
     )
     augment_scale: float = Field(
         1.1, ge=1, le=2, description="training images are scaled by 1 to this, then cropped back"
@@ -45,7 +49,13 @@ class DataConfig(Section):
     @property
     def pose_channels(self) -> int:
         """Channels of the pose maps."""
-        return POSE_CHANNELS[self.pose]
+        return POSE_CHANNELS.get(self.pose, 0) + self.map_channels
+
+    @model_validator(mode="after")
+    def _maps_have_channels(self) -> DataConfig:
+        if not self.pose_channels:
+            raise ValueError("pose: maps needs map_channels, the number of channels of your maps (docs/data.md)")
+        return self
 
 
 class RolloutConfig(Section):

@@ -16,8 +16,9 @@ from data.draws import Draw
 from data.frames import keypoint_frame
 from data.openpose import DEEPFASHION_FRAME, Frame, pose_file, read_keypoints
 from data.pairs import PairLine, check_distinct, read_pairs, store_key
-from data.pose import POSE_FORMS, Size, face_box, to_image_frame
+from data.pose import Size, face_box, pose_form, to_image_frame
 from data.store import ImageStore, store_path
+from images.joints import NUM_JOINTS
 from images.noise import Purpose, noise_key
 
 _LOG = logging.getLogger(__name__)
@@ -36,7 +37,8 @@ class PairDataset(Dataset[Sample]):
 
     A sample holds `source_image, target_image` (3, H, W) uint8 RGB; `source_pose, target_pose` as `PoseForm.encode`
     gives them; `source_face, target_face` (4,) float32; `noise_key` (D,) int64; `start` (D,) float32 in [0, 1), 0
-    first in a sample that is first of its batch; `index` int64. `loader.to_device` finishes it.
+    first in a sample that is first of its batch; `index` int64; and, where there are any, `source_maps, target_maps`
+    (C, H, W) uint8. `loader.to_device` finishes it.
 
     Training draws one source of the line, and a scale in [1, augment_scale] and a crop for each image; testing
     takes the first source as it is.
@@ -45,7 +47,8 @@ class PairDataset(Dataset[Sample]):
         root: folder with `{H}-{W}` stores, `{split}_pairs.txt`, and `pose/` unless the store holds keypoints.
         split: `train` or `test`.
         image_size: (H, W).
-        pose: a key of `POSE_FORMS`.
+        pose: a name of a `pose_form`.
+        map_channels: C, of the store's condition maps; 0: none are read.
         augment_scale: 1 for no augmentation.
         num_directions: D; 2 if a batch trains both ways.
         seed: of all random choices.
@@ -61,12 +64,13 @@ class PairDataset(Dataset[Sample]):
         image_size: Size,
         pose: str,
         *,
+        map_channels: int = 0,
         augment_scale: float = 1.0,
         num_directions: int = 1,
         seed: int = 0,
     ) -> None:
         self.root, self.split, self.image_size = Path(root), split, (int(image_size[0]), int(image_size[1]))
-        self.pose_form = POSE_FORMS[pose]
+        self.pose_form, self.map_channels = pose_form(pose), map_channels
         self.augment_scale = augment_scale if split == "train" else 1.0
         self.num_directions, self.seed = num_directions, seed
         self.store = ImageStore(store_path(root, self.image_size), self.image_size)
@@ -111,8 +115,9 @@ class PairDataset(Dataset[Sample]):
         view = draw_view(self.image_size, self.augment_scale, rng) if self.augment_scale > 1 else None
         scale_size, crop = view or (None, None)
         joints = to_image_frame(keypoints, self.image_size, scale_size, crop, self.frame)
-        return {
-            f"{role}_image": torch.from_numpy(np.ascontiguousarray(apply_view(image, view).transpose(2, 0, 1))),
+        maps = {f"{role}_maps": _tensor(apply_view(self.maps(key), view))} if self.map_channels else {}
+        return maps | {
+            f"{role}_image": _tensor(apply_view(image, view)),
             f"{role}_pose": torch.from_numpy(self.pose_form.encode(joints, self.image_size)),
             f"{role}_face": torch.from_numpy(face_box(joints)),
         }
@@ -121,7 +126,13 @@ class PairDataset(Dataset[Sample]):
         """(18, 2) keypoints of an image, in `frame`, from the store if it holds any, else from `pose/`."""
         if self._keypoints_in_store:
             return self.store.read_keypoints(key)
+        if self._without_keypoints:
+            return np.full((NUM_JOINTS, 2), np.nan)
         return read_keypoints(pose_file(self.root, key))
+
+    def maps(self, key: str) -> np.ndarray:
+        """(H, W, C) uint8 condition maps of an image."""
+        return self.store.read_maps(key, self.map_channels)
 
     def _check_images(self, pairs_file: Path) -> None:
         present = set(self.store.keys())
@@ -135,9 +146,12 @@ class PairDataset(Dataset[Sample]):
     def _choose_keypoints(self) -> Frame:
         meta = self.store.meta
         self._keypoints_in_store = bool(meta and meta.frame)
-        if not self._keypoints_in_store and not (self.root / "pose").is_dir():
+        is_there = self._keypoints_in_store or (self.root / "pose").is_dir()
+        # maps may do without joints; then no face is cut out
+        self._without_keypoints = not is_there and not self.pose_form.num_channels
+        if not is_there and not self._without_keypoints:
             raise ValueError(f"store {self.store.path} holds no keypoints and there is no folder {self.root / 'pose'}")
-        origin = "the store" if self._keypoints_in_store else self.root / "pose"
+        origin = "the store" if self._keypoints_in_store else self.root / "pose" if is_there else "nowhere"
         _LOG.info("%s: %d lines, keypoints from %s", self.split, len(self), origin)
         return meta.frame if meta and meta.frame else keypoint_frame(self.root, DEEPFASHION_FRAME)
 
@@ -175,6 +189,11 @@ class PairTable(NamedTuple):
         return self.flat_sources[self.offsets[index] : self.offsets[index + 1]]
 
 
+def _tensor(image: np.ndarray) -> torch.Tensor:
+    """(C, H, W) from an (H, W, C) array."""
+    return torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
+
+
 def draw_view(size: Size, augment_scale: float, rng: np.random.Generator) -> View:
     """A scale drawn uniformly from [1, augment_scale] and a place for an (H, W) crop."""
     scale = rng.uniform(1, augment_scale)
@@ -184,10 +203,11 @@ def draw_view(size: Size, augment_scale: float, rng: np.random.Generator) -> Vie
 
 
 def apply_view(image: np.ndarray, view: View | None) -> np.ndarray:
-    """Scale an (H, W, 3) image bilinearly and crop it."""
+    """Scale an (H, W, C) image bilinearly and crop it."""
     if view is None:
         return image
     (height, width), (x, y, crop_width, crop_height) = view
     if (height, width) != image.shape[:2]:
         image = cv2.resize(image, (width, height), interpolation=cv2.INTER_LINEAR)
+        image = image if image.ndim == 3 else image[..., None]  # OpenCV drops a single channel
     return image[y : y + crop_height, x : x + crop_width]

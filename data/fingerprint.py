@@ -13,18 +13,20 @@ NUM_IMAGES = 8
 
 
 def fingerprint(dataset: PairDataset) -> dict[str, str]:
-    """Hexadecimal digests: `pairs` of all lines in their order, `images` and `keypoints` of a few spread evenly.
+    """Hexadecimal digests: `pairs` of all lines in their order, `images` and `keypoints` of a few spread evenly,
+    and their `maps` where there are any.
 
     They say nothing of where the data lie, or whether a store holds PNGs or pixels. Raises ValueError for a bad image.
     """
     table = dataset.table
     few = np.linspace(0, len(table.keys) - 1, min(NUM_IMAGES, len(table.keys))).astype(int)
     names = [table.name(number) for number in few]
-    return {
+    digests = {
         "pairs": _digest(table),
         "images": _digest(map(dataset.store.read, names)),
         "keypoints": _digest(map(dataset.keypoints, names)),
     }
+    return digests | ({"maps": _digest(map(dataset.maps, names))} if dataset.map_channels else {})
 
 
 def _digest(arrays: Iterable[np.ndarray]) -> str:

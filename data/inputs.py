@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from data.frames import frame_text
+from data.maps import maps_file
 from data.meta import StoreMeta
 from data.openpose import pose_file
 from data.pairs import store_key
@@ -13,10 +14,10 @@ from data.records import FileState, Record, file_state, is_unchanged
 from data.store import ImageStore
 
 
-def input_states(root: Path, name: str, with_keypoints: bool) -> list[FileState]:
+def input_states(root: Path, name: str, with_keypoints: bool, with_maps: bool) -> list[FileState]:
     """The files that an image's values are made from, as they are now."""
-    names = [name, pose_file(Path(), name).as_posix()] if with_keypoints else [name]
-    return [file_state(root, name) for name in names]
+    files = [Path(name)] + [pose_file(Path(), name)] * with_keypoints + [maps_file(root, name)] * with_maps
+    return [file_state(root, file.as_posix()) for file in files]
 
 
 def is_current(root: Path, name: str, record: Record | None) -> bool:
@@ -41,6 +42,8 @@ def differences(store: ImageStore, root: Path, names: Iterable[str], asked: Stor
         found.append(f"it holds {meta.format}, not {asked.format}")
     if meta.frame and asked.frame and meta.frame != asked.frame:
         found.append(f"its keypoints are in the frame {frame_text(meta.frame)}, not {frame_text(asked.frame)}")
+    if meta.map_channels != asked.map_channels:
+        found.append(f"it holds {meta.map_channels} channels of maps, not {asked.map_channels}")
     if not store.has_records:
         return found
     if asked.frame and not meta.frame:

@@ -81,14 +81,16 @@ def to_device(batch: Batch, device: torch.device | str) -> Batch:
     """Move a batch and finish it there.
 
     Returns:
-        the batch with images float32 in [-1, 1]; poses (B, P, H, W) float32 in [0, 1]; `noise` (B, D, 3, H, W)
-        standard normal, drawn from `noise_key`; the rest as it was.
+        the batch with images float32 in [-1, 1]; poses (B, P, H, W) float32 in [0, 1], with the maps there are as
+        their last channels; `noise` (B, D, 3, H, W) standard normal, drawn from `noise_key`; the rest as it was.
     """
     batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
     height, width = batch["target_image"].shape[-2:]
     for role in ("source", "target"):
         batch[f"{role}_image"] = batch[f"{role}_image"].float() / 127.5 - 1
-        batch[f"{role}_pose"] = pose_maps(batch[f"{role}_pose"], (height, width))
+        poses = pose_maps(batch[f"{role}_pose"], (height, width))
+        maps = batch.pop(f"{role}_maps", None)
+        batch[f"{role}_pose"] = poses if maps is None else torch.cat([poses, maps.float() / 255], dim=1)
     batch["noise"] = normal_noise(batch["noise_key"], (3, height, width))
     return batch
 

@@ -20,6 +20,7 @@ class StoreMeta:
         format: `png` or `raw`.
         frame: of its keypoints; None: it has none.
         layout: what its image files were taken for; "": not known.
+        map_channels: of its condition maps; 0: it has none.
         inputs: hash of all above and of all files that it was made from; "": not known.
     """
 
@@ -27,6 +28,7 @@ class StoreMeta:
     format: str = "png"
     frame: Frame | None = None
     layout: str = ""
+    map_channels: int = 0
     inputs: str = ""
 
     def of(self, files: Iterable[FileState]) -> StoreMeta:
@@ -47,7 +49,7 @@ def parse_meta(value: bytes) -> StoreMeta | None:
         fields = json.loads(value)
         frame = Frame(*fields["frame"]) if fields["frame"] else None
         size = int(fields["size"][0]), int(fields["size"][1])
-        texts = (str(fields.get(name, "")) for name in ("layout", "inputs"))
-        return StoreMeta(size, str(fields["format"]), frame, *texts)
+        layout, inputs = (str(fields.get(name, "")) for name in ("layout", "inputs"))
+        return StoreMeta(size, str(fields["format"]), frame, layout, int(fields.get("map_channels", 0)), inputs)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError):
         return None

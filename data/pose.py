@@ -270,8 +270,17 @@ def _joints_and_limbs(joints: np.ndarray, size: Size) -> np.ndarray:
     return np.concatenate([joint_segments(joints), limb_segments(joints)])
 
 
+def _nothing(joints: np.ndarray, size: Size) -> np.ndarray:
+    return np.empty((0, 5), np.float32)
+
+
 POSE_FORMS = {
     "skeleton": PoseForm(3 + len(SKELETON_LIMBS), encode_skeleton),
     "joints": PoseForm(NUM_JOINTS, _joints),
     "joints_limbs": PoseForm(NUM_JOINTS + len(HEATMAP_LIMBS), _joints_and_limbs),
 }
+
+
+def pose_form(name: str) -> PoseForm:
+    """The form of a name: a key of `POSE_FORMS`, or `maps`, which draws no joints, so that other maps stand alone."""
+    return PoseForm(0, _nothing) if name == "maps" else POSE_FORMS[name]

@@ -27,9 +27,11 @@ import lmdb
 import numpy as np
 
 from data.locks import WriterLock
+from data.maps import MAPS_SUFFIX, decode_maps, maps_key
 from data.meta import StoreMeta, parse_meta
 from data.records import RECORD_SUFFIX, Record, parse_record, record_key
 from images.joints import NUM_JOINTS
+from images.pixels import Size
 
 _LOG = logging.getLogger(__name__)
 _PREPARE = "run python -m scripts.prepare_data --root FOLDER --out FOLDER --layout LAYOUT"
@@ -39,8 +41,8 @@ _NO_DAMAGE = ("Too many open files", "Permission denied", "Cannot allocate memor
 # threads that open one store at a time: LMDB allows one environment a process
 _OPENING = threading.Lock()
 _DATA = "data.mdb"
-# what may be held of an image: its pixels, keypoints and record
-_SUFFIXES = (".png", ".txt", RECORD_SUFFIX)
+# what may be held of an image: its pixels, keypoints, condition maps and record
+_SUFFIXES = (".png", ".txt", MAPS_SUFFIX, RECORD_SUFFIX)
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 # the first is what prepare_data writes unless it is told otherwise
 FORMATS = ("raw", "png")
@@ -119,6 +121,15 @@ class ImageStore:
             raise ValueError(f"store {self.path} has no keypoints {name}; {_REBUILD}")
         return np.frombuffer(value, "<f8").reshape(NUM_JOINTS, 2).copy()
 
+    def read_maps(self, key: str, num_channels: int) -> np.ndarray:
+        """(H, W, C) uint8 condition maps of image `key`; raises ValueError."""
+        value, size = self._get(maps_key(key).encode()), self.meta.size if self.meta else (0, 0)
+        maps = value and decode_maps(value, (*size, num_channels))
+        if maps is None:
+            lacks = f"store {self.path} has no maps of {num_channels} channels of image {key}"
+            raise ValueError(f"{lacks}; {_PREPARE} --map_channels {num_channels} --overwrite")
+        return maps
+
     def record(self, key: str) -> Record | None:
         """What is remembered of image `key`; None where nothing is or it is damaged."""
         value = self._get(record_key(key).encode())
@@ -128,18 +139,15 @@ class ImageStore:
         """Raises ValueError if a value of image `key` is not what was written, as far as the store can tell."""
         self.read(key)
         record = self.record(key)
-        if record is None:
-            if self.has_records:
-                raise ValueError(f"store {self.path} has no or a damaged record of image {key}; {_REBUILD}")
-            return
-        for suffix, checksum in record.sums.items():
+        if record is None and self.has_records:
+            raise ValueError(f"store {self.path} has no or a damaged record of image {key}; {_REBUILD}")
+        for suffix, checksum in record.sums.items() if record else ():
             if zlib.crc32(self._get((posixpath.splitext(key)[0] + suffix).encode()) or b"") != checksum:
-                what = "image" if suffix == ".png" else f"{suffix} of image"
-                raise ValueError(f"{what} {key} in store {self.path} is damaged: its checksum differs; {_REBUILD}")
+                raise ValueError(f"image {key} in store {self.path} is damaged (checksum of {suffix}); {_REBUILD}")
 
     @property
     def has_records(self) -> bool:
-        """Whether the store remembers checksums and files; those of the published script and older ones do not."""
+        """Whether it remembers checksums and files; stores of the published script and older ones do not."""
         return bool(self.meta and self.meta.layout)
 
     def keys(self) -> list[str]:
@@ -275,7 +283,6 @@ class StoreWriter:
             self._env.sync(True)
 
     def _try_put(self, values: dict[str, bytes]) -> bool:
-        """Whether the values fitted into the map."""
         try:
             with self._env.begin(write=True) as transaction:
                 for key, value in values.items():
@@ -391,5 +398,5 @@ def _names(cursor: Any) -> Iterator[str]:
     return (bytes(key).decode("utf-8", "replace") for key in cursor.iternext(keys=True, values=False))
 
 
-def _text(size: tuple[int, ...]) -> str:
+def _text(size: Size) -> str:
     return f"{size[0]}x{size[1]} (HxW)"

@@ -51,6 +51,18 @@ def read_pixels(path: str | Path) -> Pixels:
     return np.array(read_image(path))
 
 
+def read_channels(path: str | Path) -> np.ndarray:
+    """(H, W) or (H, W, C) values of an image file as they are, a palette's as its numbers; raises like `read_image`."""
+
+    def decode(image: Image.Image) -> np.ndarray | None:
+        return np.array(image) if image.width * image.height <= MAX_PIXELS else None
+
+    values = _open(Path(path), decode, FORMATS)
+    if values is None:
+        raise ValueError(f"image {path} has over {MAX_PIXELS} pixels; shrink it")
+    return values
+
+
 def image_size(path: str | Path, formats: Sequence[str] = FORMATS) -> Size:
     """(H, W) that `read_image` would give, from the file's head alone; raises ValueError where it is no image."""
 

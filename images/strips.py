@@ -6,7 +6,6 @@ import colorsys
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from images.pixels import to_uint8
@@ -14,17 +13,27 @@ from images.pixels import to_uint8
 GAP = 4  # white pixels between pictures
 
 
-def pose_picture(pose: Tensor) -> np.ndarray:
-    """Pose maps (P, H, W) in [0, 1] to an (H, W, 3) uint8 drawing: NTED's own, or heatmaps in one colour each."""
-    if len(pose) == 20:
-        return (pose[:3].movedim(0, -1) * 255).round().to(torch.uint8).cpu().numpy()
-    joints = pose[:18].cpu().numpy()
-    colours = np.array([colorsys.hsv_to_rgb(index / 18, 1, 1) for index in range(18)])
-    drawing = (joints[..., None] * colours[:, None, None]).max(axis=0)
-    if len(pose) > 18:
-        limbs = pose[18:].max(dim=0).values.cpu().numpy()
-        drawing = np.maximum(drawing, limbs[..., None] * 0.5)
+def pose_picture(pose: Tensor, map_channels: int = 0) -> np.ndarray:
+    """Pose maps (P, H, W) in [0, 1] to an (H, W, 3) uint8 drawing: NTED's own, or heatmaps in one colour each.
+
+    The last `map_channels` of them are maps of no joint, each in a colour of its own, or as red, green and blue.
+    """
+    joints, maps = pose.cpu().split([len(pose) - map_channels, map_channels])
+    if len(joints) == 20:
+        drawing = joints[:3].movedim(0, -1).numpy()
+    else:
+        drawing = _coloured(joints[:18])
+        drawing = np.maximum(drawing, joints[18:].amax(dim=0).numpy()[..., None] * 0.5) if len(joints) > 18 else drawing
+    if map_channels:
+        shown = maps.movedim(0, -1).numpy() if map_channels == 3 else _coloured(maps)
+        drawing = np.maximum(drawing, shown * (0.5 if len(joints) else 1))
     return (drawing * 255).round().astype(np.uint8)
+
+
+def _coloured(maps: Tensor) -> np.ndarray:
+    """(H, W, 3) of (C, H, W) maps, each in its colour, the strongest on top; black for none."""
+    colours = np.array([colorsys.hsv_to_rgb(index / len(maps), 1, 1) for index in range(len(maps))]).reshape(-1, 3)
+    return (maps.numpy()[..., None] * colours[:, None, None]).max(axis=0, initial=0)
 
 
 def strip(pictures: Sequence[np.ndarray]) -> np.ndarray:
@@ -39,11 +48,14 @@ def stack(strips: Sequence[np.ndarray]) -> np.ndarray:
     return strip([row.transpose(1, 0, 2) for row in strips]).transpose(1, 0, 2)
 
 
-def step_strip(source: Tensor, pose: Tensor, steps: Sequence[Tensor], target: Tensor | None = None) -> np.ndarray:
+def step_strip(
+    source: Tensor, pose: Tensor, steps: Sequence[Tensor], target: Tensor | None = None, map_channels: int = 0
+) -> np.ndarray:
     """One picture of a rollout: source, target pose, the image of every step, the true target where there is one.
 
     Args:
-        source, target and each of steps: (3, H, W) in [-1, 1]. pose: maps (P, H, W) in [0, 1].
+        source, target and each of steps: (3, H, W) in [-1, 1]. pose: maps (P, H, W) in [0, 1],
+            the last `map_channels` of no joint.
     """
     images = [*steps] if target is None else [*steps, target]
-    return strip([to_uint8(source), pose_picture(pose), *map(to_uint8, images)])
+    return strip([to_uint8(source), pose_picture(pose, map_channels), *map(to_uint8, images)])

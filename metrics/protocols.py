@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from metrics.paired import SsimWindow
 
-FRAME = (256, 256)  # H, W of DeepFashion's low-resolution images, which have a white border
+FRAME = (256, 256)  # H, W of DeepFashion's low-resolution images, which have a flat light border
 
 
 class Part(BaseModel):

@@ -45,15 +45,15 @@ def main() -> None:
     model = StepPose.load(folder, which=arguments.which_iter, config=config)
     gallery = Gallery(config.data)
     first, second = (person_from(name, gallery) for name in arguments.sources)
-    joints = person_from(arguments.pose, gallery).joints
+    pose = person_from(arguments.pose, gallery)
     if arguments.region or arguments.mask:
         if arguments.mask:
             mask = mask_from_file(arguments.mask, model.image_size)
         else:
-            mask = region_mask(joints, model.image_size, arguments.region)
-        picture = exchange_strip(model, (first, second), joints, mask, config.seed)
+            mask = region_mask(pose.joints, model.image_size, arguments.region)
+        picture = exchange_strip(model, (first, second), pose, mask, config.seed)
     else:
-        picture = interpolation_strip(model, (first, second), joints, arguments.count, config.seed)
+        picture = interpolation_strip(model, (first, second), pose, arguments.count, config.seed)
     write_image(arguments.output, picture)
     LOG.info("wrote %s", arguments.output)
 

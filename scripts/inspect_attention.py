@@ -44,7 +44,7 @@ def main() -> None:
     gallery = Gallery(config.data)
     source, pose = person_from(arguments.source, gallery), person_from(arguments.pose, gallery)
     pixels = _pixels(arguments.pixel, pose.joints, model.image_size)
-    pair = model.pair(source.image, draw_pose(model, pose.joints), source.maps(model))
+    pair = model.pair(source.image, draw_pose(model, pose), source.maps(model))
     step = model.num_steps - 1 if arguments.step is None else arguments.step
     inside = look_inside(model, pair, model.noise(1, config.seed), step)
     pictures = {"pixels": reading_sheet(source.image, inside, pixels)}

@@ -22,6 +22,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from tqdm import tqdm
 
 from config.cli import run
@@ -30,6 +31,7 @@ from data.frames import keypoint_frame, parse_frame
 from data.inputs import check_seal, differences, input_states, is_current
 from data.layouts import LAYOUTS
 from data.lists import LISTS, PAIRS, check_listed, find_images, listed_names, read_splits
+from data.maps import MAX_CHANNELS, encode_maps, fit_maps, maps_file, maps_key, read_maps
 from data.openpose import Frame, pose_file, read_keypoints
 from data.pairs import across_people, store_key, unique_names
 from data.records import make_record, record_key
@@ -65,11 +67,12 @@ class Job:
     layout: str
     image_format: str | None  # None: any of what is there, else the default
     frame: Frame | None  # of keypoint files; None: there are none
+    map_channels: int = 0
 
     def meta(self, size: Size, there: StoreMeta | None = None) -> StoreMeta:
         """What a store says of itself that is built now, or was, where `there` is what it says."""
         default = there.format if there else FORMATS[0]
-        return StoreMeta(size, self.image_format or default, self.frame, self.layout)
+        return StoreMeta(size, self.image_format or default, self.frame, self.layout, self.map_channels)
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,11 @@ def main() -> int:
 
 def make_job(root: Path, arguments: argparse.Namespace) -> Job:
     """What the command line asks for."""
+    if not 0 <= arguments.map_channels <= MAX_CHANNELS:
+        raise ValueError(f"--map_channels {arguments.map_channels} is outside of 0 to {MAX_CHANNELS}")
     default = LAYOUTS[arguments.layout].frame
     frame = keypoint_frame(root, default, arguments.frame) if (root / "pose").is_dir() else None
-    return Job(root, tuple(arguments.sizes), arguments.layout, arguments.format, frame)
+    return Job(root, tuple(arguments.sizes), arguments.layout, arguments.format, frame, arguments.map_channels)
 
 
 def parse() -> argparse.Namespace:
@@ -114,6 +119,13 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--layout", choices=LAYOUTS, default="deepfashion", help="what the image files are")
     parser.add_argument("--frame", type=parse_frame, metavar="H-W+LEFT", help="the image that keypoints are pixels of")
     parser.add_argument("--format", choices=FORMATS, help="raw: the default; png: smaller, slower to read")
+    parser.add_argument(
+        "--map_channels",
+        type=int,
+        default=0,
+        metavar="C",
+        help="put in the condition maps in maps/, of C channels",
+    )
     parser.add_argument("--n_worker", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--chunksize", type=int, default=16, help="images handed to a process at a time")
     parser.add_argument("--overwrite", action="store_true", help="build stores anew that are there already")
@@ -263,13 +275,15 @@ def _complaint(job: Job, outcome: Outcome, needed: set[str]) -> str:
 def convert(job: Job, name: str) -> Outcome:
     """Decode an image once, resize it to each size (bicubic), and read its keypoints."""
     try:
-        files = input_states(job.root, name, job.frame is not None)
+        files = input_states(job.root, name, job.frame is not None, job.map_channels > 0)
         image = LAYOUTS[job.layout].picture(read_image(job.root / name), name)
-        keypoints = _keypoints(job, name)
+        keypoints, maps = _keypoints(job, name), _maps(job, name)
         values = []
         for size in job.sizes:
             pixels = encode_image(resize(image, size), job.meta(size).format)
             held = {store_key(name): pixels, **keypoints}
+            if maps is not None:
+                held[maps_key(store_key(name))] = encode_maps(fit_maps(maps, LAYOUTS[job.layout], size))
             values.append(held | {record_key(store_key(name)): make_record(held, files)})
         return Outcome(name, bool(keypoints), tuple(values))
     except (ValueError, OSError) as error:
@@ -324,6 +338,13 @@ def _keypoints(job: Job, name: str) -> dict[str, bytes]:
     if job.frame is None or not path.is_file():
         return {}
     return {keypoints_key(store_key(name)): encode_keypoints(read_keypoints(path))}
+
+
+def _maps(job: Job, name: str) -> np.ndarray | None:
+    """The condition maps of an image, where they are asked for."""
+    if not job.map_channels:
+        return None
+    return read_maps(job.root / maps_file(job.root, name), job.map_channels)
 
 
 @contextmanager

@@ -43,11 +43,11 @@ def main() -> None:
     model = StepPose.load(folder, which=arguments.which_iter, config=config)
     gallery = Gallery(config.data)
     people = [person_from(name, gallery) for name in arguments.sources]
-    joints = person_from(arguments.pose, gallery).joints
+    pose = person_from(arguments.pose, gallery)
     if arguments.grid:
-        picture = mix_grid(model, people, joints, config.seed)
+        picture = mix_grid(model, people, pose, config.seed)
     else:
-        picture = mix_strip(model, people, joints, arguments.switch, config.seed)
+        picture = mix_strip(model, people, pose, arguments.switch, config.seed)
     write_image(arguments.output, picture)
     LOG.info("wrote %s", arguments.output)
 

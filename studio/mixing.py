@@ -8,35 +8,34 @@ from itertools import permutations
 import numpy as np
 
 from images.pixels import to_uint8
-from images.strips import pose_picture
 from models.rollout import Pair, join_pairs, switched
-from studio.people import Person, draw_pose
+from studio.people import Person, Pose, draw_pose, shown_pose
 from studio.pictures import labelled_grid
 from studio.pipeline import StepPose
 
 
-def source_pairs(model: StepPose, people: Sequence[Person], joints: np.ndarray) -> list[Pair]:
+def source_pairs(model: StepPose, people: Sequence[Person], pose: Pose) -> list[Pair]:
     """What to draw with each person as the source, in one target pose."""
-    pose = draw_pose(model, joints)
-    return [model.pair(person.image, pose, person.maps(model)) for person in people]
+    maps = draw_pose(model, pose)
+    return [model.pair(person.image, maps, person.maps(model)) for person in people]
 
 
 def mix_strip(
-    model: StepPose, people: Sequence[Person], joints: np.ndarray, switches: Sequence[int], seed: int = 0
+    model: StepPose, people: Sequence[Person], pose: Pose, switches: Sequence[int], seed: int = 0
 ) -> np.ndarray:
     """The steps of one mix in a row, labelled: sources, target pose, every step with the source that it saw."""
-    pairs = switched(source_pairs(model, people, joints), switches, model.num_steps)
+    pairs = switched(source_pairs(model, people, pose), switches, model.num_steps)
     steps = [to_uint8(image[0]) for image in model.stream(pairs, model.noise(1, seed))]
     letters = [chr(ord("A") + index) for index in range(len(people))]
     seen = [letters[sum(step >= switch for switch in switches)] for step in range(model.num_steps)]
-    row = [*(person.image for person in people), pose_picture(draw_pose(model, joints)), *steps]
+    row = [*(person.image for person in people), shown_pose(model, pose), *steps]
     labels = [*(f"source {letter}" for letter in letters), "pose"]
     return labelled_grid([row], column_labels=[*labels, *(f"step {k}: {letter}" for k, letter in enumerate(seen))])
 
 
-def mix_grid(model: StepPose, people: Sequence[Person], joints: np.ndarray, seed: int = 0) -> np.ndarray:
+def mix_grid(model: StepPose, people: Sequence[Person], pose: Pose, seed: int = 0) -> np.ndarray:
     """All switch steps (columns, 0 to S) for all ordered pairs of sources (rows), labelled."""
-    pairs, count = source_pairs(model, people, joints), model.num_steps + 1
+    pairs, count = source_pairs(model, people, pose), model.num_steps + 1
     noise = model.noise(1, seed).expand(count, -1, -1, -1)
     rows, labels = [], []
     for first, second in permutations(range(len(people)), 2):

@@ -11,10 +11,9 @@ import gradio as gr
 import numpy as np
 
 from images.pixels import to_uint8
-from images.strips import pose_picture
 from models.rollout import Pair, switched
 from studio.inside import Inside, look_inside, overlay, ring
-from studio.people import Gallery, Person, draw_pose
+from studio.people import Gallery, Person, Pose, draw_pose, shown_pose
 from studio.pictures import labelled_grid
 from studio.pipeline import StepPose
 from studio.skeleton import skeleton_editor
@@ -91,7 +90,7 @@ class Page:
 
     def pose_pictures(self) -> list[np.ndarray]:
         """The poses to choose from."""
-        return [enlarged(pose_picture(person.maps(self.model))) for person in self.people]
+        return [enlarged(shown_pose(self.model, person)) for person in self.people]
 
     def choose(self, index: object) -> Person:
         """The person at a place of the galleries."""
@@ -149,9 +148,14 @@ class Page:
         """What a rollout takes, from what the page holds."""
         if source is None:
             raise ValueError("choose or upload a person first")
-        joints = joints_from_text(skeleton, self.model.image_size)
+        pose = self._posed(joints_from_text(skeleton, self.model.image_size))
         own = source.maps(self.model) if self.model.needs_source_pose else None
-        return self.model.pair(source.image, draw_pose(self.model, joints), own)
+        return self.model.pair(source.image, draw_pose(self.model, pose), own)
+
+    def _posed(self, joints: np.ndarray) -> Pose:
+        """The person whose joints these are, whose maps the model may take; else the joints alone."""
+        alike = (person for person in self.people if np.allclose(person.joints, joints, atol=0.1, equal_nan=True))
+        return next(alike, joints) if self.model.config.data.map_channels else joints
 
     def _show(self, pair: Pair | list[Pair]) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
         images: list[np.ndarray] = []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from config.schema import DataConfig
@@ -14,26 +15,50 @@ from data.dataset import PairDataset
 from data.frames import check_frame, keypoint_frame
 from data.openpose import Frame, pose_file, read_keypoints
 from data.pairs import store_key
-from data.pose import POSE_FORMS, to_image_frame
+from data.pose import pose_form, to_image_frame
 from images.pixels import resize
 from images.reading import read_image
 from studio.pipeline import StepPose
+from trainers.strips import pose_picture
 
 
 class Person(NamedTuple):
-    """An (H, W, 3) uint8 image of the model's size and (18, 2) joints in its pixels, NaN where missing."""
+    """An (H, W, 3) uint8 image of the model's size, (18, 2) joints in its pixels, NaN where missing, and what else
+    its model takes: (H, W, C) uint8 condition maps, or None.
+    """
 
     image: np.ndarray
     joints: np.ndarray
+    condition: np.ndarray | None = None
 
     def maps(self, model: StepPose) -> Tensor:
         """Pose maps (P, H, W) in [0, 1] of the kind that the model takes."""
-        return draw_pose(model, self.joints)
+        return draw_pose(model, self)
 
 
-def draw_pose(model: StepPose, joints: np.ndarray) -> Tensor:
-    """Pose maps (P, H, W) in [0, 1] of the kind that the model takes, for (18, 2) joints in pixels."""
-    return POSE_FORMS[model.pose_form].draw(joints, model.image_size)
+# whose pose to draw: somebody's, or joints alone
+Pose = Person | np.ndarray
+
+
+def draw_pose(model: StepPose, pose: Pose) -> Tensor:
+    """Pose maps (P, H, W) in [0, 1] of the kind that the model takes, for a person or (18, 2) joints in pixels.
+
+    Raises:
+        ValueError: the model takes condition maps, and there are none of this pose.
+    """
+    joints, condition = (pose.joints, pose.condition) if isinstance(pose, Person) else (pose, None)
+    drawn = pose_form(model.pose_form).draw(joints, model.image_size)
+    count = model.config.data.map_channels
+    if not count:
+        return drawn
+    if condition is None:
+        raise ValueError(f"this model takes {count} maps of an image beside its pose: choose an image of the dataset")
+    return torch.cat([drawn, torch.from_numpy(condition.transpose(2, 0, 1)).float() / 255])
+
+
+def shown_pose(model: StepPose, pose: Pose) -> np.ndarray:
+    """An (H, W, 3) uint8 drawing of what the model is told of a pose."""
+    return pose_picture(draw_pose(model, pose), model.config.data.map_channels)
 
 
 class Gallery:
@@ -47,7 +72,7 @@ class Gallery:
     """
 
     def __init__(self, data: DataConfig) -> None:
-        self._dataset = PairDataset(data.root, "test", data.image_size, data.pose)
+        self._dataset = PairDataset(data.root, "test", data.image_size, data.pose, map_channels=data.map_channels)
         self.image_size = data.image_size
         self.frame = self._dataset.frame
 
@@ -62,7 +87,8 @@ class Gallery:
             close = difflib.get_close_matches(key, self.names(), 1, cutoff=0.0)
             raise ValueError(f"no image {name} in {self._dataset.store.path}; the nearest name is {close[0]}")
         joints = to_image_frame(self._dataset.keypoints(key), self.image_size, frame=self._dataset.frame)
-        return Person(self._dataset.store.read(key), joints)
+        condition = self._dataset.maps(key) if self._dataset.map_channels else None
+        return Person(self._dataset.store.read(key), joints, condition)
 
 
 def person_from(name: str, gallery: Gallery) -> Person:

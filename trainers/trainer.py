@@ -59,6 +59,7 @@ class Trainer:
                 "train",
                 config.data.image_size,
                 config.data.pose,
+                map_channels=config.data.map_channels,
                 augment_scale=config.data.augment_scale,
                 num_directions=2 if config.rollout.bidirectional else 1,
                 seed=config.seed,

@@ -27,7 +27,10 @@ class Validation:
 
     def __init__(self, config: Config, world: World) -> None:
         self.world = world
-        self.dataset = PairDataset(config.data.root, "test", config.data.image_size, config.data.pose, seed=config.seed)
+        data = config.data
+        self.dataset = PairDataset(
+            data.root, "test", data.image_size, data.pose, map_channels=data.map_channels, seed=config.seed
+        )
         self.schedule = build_schedule(config.schedule, config.data.image_size).to(world.device)
         self.degrade_source, self.batch_size = config.rollout.degrade_source, config.trainer.max_batch_per_process
         self.scores_labels = self.schedule.num_steps > 1 and config.discriminator is not None
@@ -46,7 +49,7 @@ class Validation:
         rows = []
         for index, pose in enumerate(batch["target_pose"]):
             source, *others = (column[index] for column in columns)
-            rows.append(strip([source, pose_picture(pose), *others]))
+            rows.append(strip([source, pose_picture(pose, self.dataset.map_channels), *others]))
         return stack(rows)
 
     def scores(self, engine: Engine, request: StopRequest) -> dict[str, float]:

@@ -137,3 +137,19 @@ def test_images_of_lists_alone_are_looked_at(tree: Path, capsys: pytest.CaptureF
     (tree / "train.lst").write_text("img/nowhere.jpg\n")
     assert check(tree) == 1
     assert "nowhere.jpg does not exist" in capsys.readouterr().out
+
+
+def test_the_manual_names_each_message() -> None:
+    """The words of every error of the data rooms and scripts, up to its first value, stand in docs/data.md."""
+    manual = " ".join(Path("docs/data.md").read_text().split())
+    for words in (
+        "lie there under other names", "would have one name in", "is no image name", "is too long", "has a comma",
+        "leaves the dataset folder", "has no source", "pairs join two people", "no pairs: of", "a pair needs two",
+        "would both be for", "is not two image names", "holds no images and no lists of images", "is damaged or no image",
+        "this layout has", "is no plain file", "is no position in an image", "are between 0 and 1",
+        "lie outside of the frame", "lie in one corner", "left of the middle", "is no frame", "has no person",
+        "a second pose of image", "has no image Y; add it", "does not state", "is there, but", "is being written by",
+        "checksum of", "has no maps of", "do not exist", "cannot be read (Too many open files)", "is cut short",
+        "start this as a module", "cannot be installed",
+    ):  # fmt: skip
+        assert words in manual, words
