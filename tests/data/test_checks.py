@@ -145,7 +145,8 @@ def test_the_manual_names_each_message() -> None:
     for words in (
         "lie there under other names", "would have one name in", "is no image name", "is too long", "has a comma",
         "leaves the dataset folder", "has no source", "pairs join two people", "no pairs: of", "a pair needs two",
-        "would both be for", "is not two image names", "holds no images and no lists of images", "is damaged or no image",
+        "would both be for", "is not two image names", "holds no images and no lists of images",
+        "is damaged or no image",
         "this layout has", "is no plain file", "is no position in an image", "are between 0 and 1",
         "lie outside of the frame", "lie in one corner", "left of the middle", "is no frame", "has no person",
         "a second pose of image", "has no image Y; add it", "does not state", "is there, but", "is being written by",

@@ -16,8 +16,12 @@ import torch
 from PIL import Image
 
 import inference
-from data.pairs import output_name, read_pairs
+from data.openpose import pose_file, read_keypoints
+from data.pairs import output_name, read_pairs, store_key
+from data.pose import POSE_FORMS, to_image_frame
 from images.strips import GAP
+from images.writing import write_image
+from studio.pipeline import StepPose
 from tests.runs import NUM_STEPS, TWO_PROCESSES, run_flags, save_run, tiny_config
 
 
@@ -67,6 +71,24 @@ def test_two_processes_draw_the_images_of_one(infer, runs, tmp_path):
     flags = [*run_flags(runs, "nted"), "--output_dir", tmp_path / "two", "--batch_size", 1]
     subprocess.run([*torchrun, *map(str, flags)], check=True, env=environment, capture_output=True)
     assert_same_images(tmp_path / "one", tmp_path / "two")
+
+
+@pytest.mark.parametrize("system", NUM_STEPS)
+def test_a_python_program_draws_the_file_of_a_test_line_byte_for_byte(system, infer, runs, dataset, tmp_path):
+    assert infer(system, tmp_path / "out", "--batch_size", 1, "--seed", 5) == 0
+    model = StepPose.load(runs / system)
+    lines = read_pairs(dataset / "test_pairs.txt")
+    for index, line in enumerate(lines):
+        source, target = line.sources[0], line.target
+        joints = [
+            to_image_frame(read_keypoints(pose_file(dataset, store_key(name))), model.image_size)
+            for name in (source, target)
+        ]
+        maps = [POSE_FORMS[model.pose_form].draw(points, model.image_size) for points in joints]
+        drawn = model.generate(Image.open(dataset / source), maps[1], source_pose=maps[0], seed=5, first=index)
+        write_image(tmp_path / "own.png", np.array(drawn))
+        assert (tmp_path / "own.png").read_bytes() == (tmp_path / "out" / output_name(source, target)).read_bytes()
+    assert len(lines) == 3
 
 
 def test_step_folders_hold_every_step_and_end_in_the_final_image(infer, dataset, tmp_path):
