@@ -13,6 +13,7 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -51,7 +52,7 @@ def main() -> None:
             if work == "count" and config.trainer.compile:
                 step(kind)  # counting runs it eagerly
             call = {"count": count, "time": timed}[work]
-            answers.write(json.dumps(call(lambda kind=kind: step(kind), world.device)) + "\n")
+            answers.write(json.dumps(call(partial(step, kind), world.device)) + "\n")
 
 
 def benchmark_config(path: str, overrides: list[str], batch: int | None, num_processes: int = 1) -> Config:

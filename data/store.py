@@ -124,7 +124,7 @@ class ImageStore:
     def read_maps(self, key: str, num_channels: int) -> np.ndarray:
         """(H, W, C) uint8 condition maps of image `key`; raises ValueError."""
         value, size = self._get(maps_key(key).encode()), self.meta.size if self.meta else (0, 0)
-        maps = value and decode_maps(value, (*size, num_channels))
+        maps = decode_maps(value, (*size, num_channels)) if value else None
         if maps is None:
             lacks = f"store {self.path} has no maps of {num_channels} channels of image {key}"
             raise ValueError(f"{lacks}; {_PREPARE} --map_channels {num_channels} --overwrite")
@@ -133,7 +133,7 @@ class ImageStore:
     def record(self, key: str) -> Record | None:
         """What is remembered of image `key`; None where nothing is or it is damaged."""
         value = self._get(record_key(key).encode())
-        return value and parse_record(value)
+        return parse_record(value) if value else None
 
     def check(self, key: str) -> None:
         """Raises ValueError if a value of image `key` is not what was written, as far as the store can tell."""
@@ -245,7 +245,7 @@ class StoreWriter:
         """What is remembered of an image that is written; None where nothing is."""
         with self._plain_errors(), self._env.begin() as transaction:
             value = transaction.get(record_key(key).encode())
-        return value and parse_record(value)
+        return parse_record(value) if value else None
 
     def remove(self, keys: Iterable[str]) -> None:
         """Take images out, with all that belongs to them."""
