@@ -224,9 +224,9 @@ def check_frames(joints: Mapping[str, np.ndarray], frame: Frame) -> list[Finding
     alone = [name for name, points in joints.items() if frame_problem(points, frame)] if not problem else []
     findings += summarise("warning", "images whose joints look like those of another frame", alone, fix, WRONG_LESSON)
     shares = (every - (frame.left, 0)) / (frame.width, frame.height)
-    outside: np.ndarray = ((shares < 0) | (shares >= 1)).any(axis=2)
+    outside = np.asarray(((shares < 0) | (shares >= 1)).any(axis=2))
     level = "error" if outside.sum() > 0.2 * np.isfinite(every).all(axis=2).sum() else "warning"
-    names = [name for name, is_out in zip(joints, outside.any(axis=1), strict=True) if is_out]
+    names = [name for name, is_out in zip(joints, np.asarray(outside.any(axis=1)), strict=True) if is_out]
     return findings + summarise(level, f"images with joints out of frame {frame_text(frame)}", names, fix, WRONG_LESSON)
 
 
