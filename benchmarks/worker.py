@@ -105,7 +105,7 @@ def description(config: Config, engine: Engine, device: torch.device) -> dict[st
     }
 
 
-def count(call: Callable[[], None], device: torch.device) -> dict[str, int]:
+def count(call: Callable[[], None], device: torch.device) -> dict[str, float]:
     """Floating-point operations of the matrix products and convolutions of a call; it warms up too."""
     with torch.compiler.set_stance("force_eager"), CountFlops() as counter:
         call()

@@ -10,6 +10,7 @@ import torch
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from models.allocator import keep_freed_memory
 from studio.page import CSS, Page, build
 from studio.people import Gallery
 from studio.pipeline import StepPose
@@ -52,6 +53,8 @@ def serve(folder: Path, which: int | None, data_root: str | None, address: tuple
         ValueError: no model, no dataset, or no such address.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cpu":
+        keep_freed_memory()
     model = StepPose.load(folder, which=which, device=device)
     data = model.config.data
     gallery = Gallery(data.model_copy(update={"root": data_root}) if data_root else data)
