@@ -112,7 +112,9 @@ def _steps(report: Report) -> Cards:
     steps, cards = report["steps"], []
     for metric in metric_names(steps[-1]):
         # the last step's own level is the clean ground truth
-        kinds = {"against the ground truth": steps, "against its own level": [s["at_level"] or s for s in steps]}
+        kinds = {"against the ground truth": steps}
+        if any(metric in (step["at_level"] or {}) for step in steps):
+            kinds["against its own level"] = [step["at_level"] or step for step in steps]
         lines = {kind: [step.get(metric) for step in rows] for kind, rows in kinds.items()}
         bands = {kind: [step["intervals"].get(metric) for step in rows] for kind, rows in kinds.items()}
         copied = {"copy of the source": (report["copy_source"] or {}).get(metric)}

@@ -21,6 +21,7 @@ from metrics.protocols import Protocol
 Degrade = Callable[[Tensor], Tensor]
 FaceCrop = Callable[[Tensor, Tensor], Tensor]
 Columns = dict[str, NDArray[np.float64]]  # a score of each image; NaN where it cannot be had
+CPU_IMAGES = 4  # at once: larger feature maps are given back to the system and asked for anew, three times the work
 MIN_FACE_SIDE = 32  # pixels; AlexNet leaves nothing of smaller ones
 
 
@@ -44,8 +45,9 @@ class FeatureNetwork:
 
     def embed(self, images: Tensor) -> NDArray[np.float32]:
         """(N, D) features of images on the network's device."""
+        size = len(images) if images.is_cuda else CPU_IMAGES
         with torch.inference_mode():
-            return self.module(images).float().cpu().numpy()
+            return torch.cat([self.module(part).float() for part in images.split(size)]).cpu().numpy()
 
 
 @dataclass
