@@ -30,11 +30,12 @@ from config.cli import run
 from images.pixels import Pixels, resize
 from images.writing import write_image
 from metrics.distribution import Moments, frechet_distance_of
-from metrics.evaluate import Pair, Track, score_tracks
+from metrics.evaluate import score_tracks
 from metrics.images import image_file
 from metrics.paired import SsimWindow, ssim
 from metrics.protocols import PROTOCOLS
 from metrics.scorer import Scorer
+from metrics.task import Pair, Task, Track
 
 SIZE = (256, 176)
 TEST_PAIRS = 8570
@@ -105,7 +106,7 @@ def measure_files(folder: Path, count: int) -> dict[str, float]:
         pairs.append(Pair(name, image_file(folder / "truth" / name)))
         fakes[name] = image_file(folder / "fake" / name)
     start, start_cpu = time.perf_counter(), time.process_time()
-    score_tracks(pairs, [Track("final", fakes)], Scorer(PROTOCOLS["nted"], torch.device("cpu")), SIZE)
+    score_tracks(Task(pairs, [Track("final", fakes)], SIZE), Scorer(PROTOCOLS["nted"], torch.device("cpu")))
     wall, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     return {
         "pairs_per_second": round(count / wall, 1),

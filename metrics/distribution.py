@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+_BLOCK = 1000  # vectors that are worked on at a time
 # Eigenvalues of a product of covariances are >= 0. Rounding leaves some slightly below: those down to this share of the
 # largest count as 0, anything lower means that the input was no covariance.
 NEGATIVE_EIGENVALUE_GUARD = 1e-6
@@ -51,14 +52,16 @@ class Moments:
         return cls(len(values), mean, centred.T @ centred)
 
     def merge(self, other: Moments) -> Moments:
-        """Moments of both sets together."""
-        if not self.count or not other.count:
-            return self if self.count else other
-        count = self.count + other.count
-        shift = other.mean - self.mean
-        mean = self.mean + shift * (other.count / count)
-        between = np.outer(shift, shift) * (self.count * other.count / count)
-        return Moments(count, mean, self.scatter + other.scatter + between)
+        """Moments of both sets together, in place of these."""
+        if not self.count:
+            self.count, self.mean, self.scatter = other.count, other.mean.copy(), other.scatter.copy()
+        elif other.count:
+            count, shift = self.count + other.count, other.mean - self.mean
+            self.scatter += other.scatter
+            self.scatter += np.outer(shift, shift * (self.count * other.count / count))
+            self.mean += shift * (other.count / count)
+            self.count = count
+        return self
 
     def covariance(self) -> Array:
         """(D, D) sample covariance (over N - 1); raises ValueError for fewer than two vectors."""
@@ -79,7 +82,7 @@ class FeatureSample:
     def add(self, names: Sequence[str], features: NDArray[np.floating]) -> None:
         """Offer (N, D) features under their names."""
         for name, row in zip(names, features, strict=True):
-            entry = (-_name_hash(name), name, np.asarray(row, np.float32))
+            entry = (-_name_hash(name), name, np.array(row, np.float32))  # a view would keep the whole batch
             if len(self.kept) < self.limit:
                 heapq.heappush(self.kept, entry)
             elif entry[:2] > self.kept[0][:2]:
@@ -95,6 +98,35 @@ class FeatureSample:
         if not self.kept:
             return np.zeros((0, 0), np.float32)
         return np.stack([row for _, _, row in sorted(self.kept, key=lambda entry: entry[:2])])
+
+
+@dataclass(eq=False)
+class FeatureStatistics:
+    """What is kept of the features of a set: moments for the Frechet distance, a sample for the kernel distance."""
+
+    sample: FeatureSample
+    moments: Moments = field(default_factory=Moments.empty)
+    _waiting: list[NDArray[np.floating]] = field(default_factory=list)
+
+    def add(self, names: Sequence[str], features: NDArray[np.floating]) -> None:
+        """Take in (N, D) features under their names."""
+        self.sample.add(names, features)
+        self._waiting.append(features)
+        if sum(map(len, self._waiting)) >= _BLOCK:
+            self.finish()
+
+    def finish(self) -> FeatureStatistics:
+        """The statistics of all that was added: a product of D x D is too dear to be made for each small batch."""
+        if self._waiting:
+            self.moments.merge(Moments.of(np.concatenate(self._waiting)))
+            self._waiting.clear()
+        return self
+
+    def merge(self, other: FeatureStatistics) -> FeatureStatistics:
+        """Statistics of both sets together, in place of these."""
+        self.moments.merge(other.finish().moments)
+        self.sample = self.sample.merge(other.sample)
+        return self
 
 
 def frechet_distance(features_a: NDArray[np.floating], features_b: NDArray[np.floating]) -> float:
@@ -144,26 +176,45 @@ def kernel_distance(
     if size < 2:
         raise ValueError(f"a kernel distance needs two images or more on each side, got {size}")
     generator = np.random.default_rng(seed)
-    values = [
-        squared_mmd(
-            features_a[generator.choice(len(features_a), size, replace=False)],
-            features_b[generator.choice(len(features_b), size, replace=False)],
-        )
+    drawn = [
+        [generator.choice(len(features), size, replace=False) for features in (features_a, features_b)]
         for _ in range(num_subsets)
     ]
-    return float(np.mean(values)), float(np.std(values))
+    in_a, in_b = (
+        _memberships([pair[side] for pair in drawn], len(features))
+        for side, features in enumerate((features_a, features_b))
+    )
+    within = _kernel_sums(features_a, features_a, in_a, in_a) + _kernel_sums(features_b, features_b, in_b, in_b)
+    across = _kernel_sums(features_a, features_b, in_a, in_b)
+    values = within / (size * (size - 1)) - 2 * across / size**2
+    return float(values.mean()), float(values.std())
 
 
-def squared_mmd(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    """Unbiased squared maximum mean discrepancy of two (n, D) tables, n >= 2; it may be slightly negative."""
-    count = len(a)
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    within = sum(_kernel(x, x).sum() - np.trace(_kernel(x, x)) for x in (a, b)) / (count * (count - 1))
-    return float(within - 2 * _kernel(a, b).mean())
+def _memberships(subsets: list[NDArray[np.int64]], count: int) -> Array:
+    """(S, N) with a 1 for each of N vectors that a subset holds."""
+    members = np.zeros((len(subsets), count))
+    for row, subset in zip(members, subsets, strict=True):
+        row[subset] = 1
+    return members
 
 
-def _kernel(a: NDArray[np.floating], b: NDArray[np.floating]) -> NDArray[np.floating]:
-    return (a @ b.T / a.shape[1] + 1) ** 3
+def _kernel_sums(x: NDArray[np.floating], y: NDArray[np.floating], in_x: Array, in_y: Array) -> Array:
+    """(S,) sums of the kernel over all pairs of each subset, without a vector and itself where `y` is `x`.
+
+    Each value of the kernel is computed once for all subsets, block by block.
+    """
+    sums, table = np.zeros(len(in_x)), np.asarray(y, np.float64)
+    for start in range(0, len(x), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        block = _kernel(x[rows], table)
+        if in_x is in_y:
+            block[np.arange(len(block)), start + np.arange(len(block))] = 0
+        sums += np.einsum("sj,sj->s", in_x[:, rows] @ block, in_y)
+    return sums
+
+
+def _kernel(x: NDArray[np.floating], y: Array) -> Array:
+    return (np.asarray(x, np.float64) @ y.T / y.shape[1] + 1) ** 3
 
 
 def _not_negative(eigenvalues: Array) -> Array:

@@ -1,181 +1,268 @@
-"""Score every track (a step's images, or the baseline) of a list of pairs against ground truth."""
+"""Score every track (a step's images, or the baseline) of a list of pairs.
+
+Processes share the pairs, and what they find is put together on the main one, some tracks at a time: memory grows
+neither with the number of tracks nor, but for a few numbers an image, with that of images.
+"""
 
 from __future__ import annotations
 
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from images.pixels import Pixels, Size, digest
 from metrics import parallel
-from metrics.distribution import frechet_distance_of, kernel_distance
+from metrics.distribution import FeatureSample, FeatureStatistics, frechet_distance_of, kernel_distance
+from metrics.identity import Gallery
 from metrics.images import ImageFile, prepare, read_generated
 from metrics.protocols import Protocol
-from metrics.scorer import FeatureStatistics, Row, Scorer, degrade_pixels
+from metrics.reals import TRACKS_AT_ONCE, Reals
+from metrics.scorer import Columns, FeatureNetwork, Scorer, degraded, to_arrays
+from metrics.spectra import Spectrum, spectral_distance
+from metrics.task import Pair, Task, Track
 
-Degrade = Callable[[Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class Pair:
-    """One image to score: its name, its ground truth, and what is known of it."""
-
-    name: str
-    target: ImageFile
-    source: ImageFile | None = None
-    joints: NDArray[np.floating] | None = None  # (18, 2) x, y in pixels of the image, NaN where missing
-    face: NDArray[np.floating] | None = None  # (4,) eyes x14, y14, x15, y15; -1 where missing
+CLEAN, LEVEL = "clean", "level"
 
 
-@dataclass(frozen=True)
-class Track:
-    """Generated images by pair name, scored against ground truth that `degrade` (None: nothing) has coarsened."""
+@dataclass
+class Scores:
+    """One track against one kind of ground truth: a score of each image, and those of the whole set."""
 
-    label: str
-    images: Mapping[str, ImageFile]
-    degrade: Degrade | None = None
-    prepared: bool = True  # False: brought to size like ground truth (the sources of the trivial baseline)
+    columns: Columns
+    sets: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass
 class TrackScores:
-    """A track's scores by image, and the statistics of its features."""
+    """What was found of a track: against the clean ground truth, and against that of the step's own level."""
 
-    rows: list[Row] = field(default_factory=list)
-    statistics: FeatureStatistics | None = None
+    clean: Scores
+    level: Scores | None
+    digests: list[str]
+    spectrum: Spectrum
+    truth_spectrum: Spectrum
+    truth_digest: str
+
+
+@dataclass
+class Part:
+    """What one process found of one track."""
+
+    positions: list[int] = field(default_factory=list)
+    columns: dict[str, list[Columns]] = field(default_factory=dict)
+    statistics: dict[str, FeatureStatistics] = field(default_factory=dict)
+    spectra: dict[str, Spectrum] = field(default_factory=dict)
+    digests: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Pairs with their position among all pairs, and their ground truth."""
+    """Pairs with their position among all pairs, and their ground truth, also as (B, 3, H, W) on the device."""
 
     positions: list[int]
     pairs: list[Pair]
     targets: list[Pixels]
+    tensor: Tensor
 
 
-def score_tracks(pairs: Sequence[Pair], tracks: Sequence[Track], scorer: Scorer, size: Size) -> list[TrackScores]:
-    """Scores of each track, the same on every process, however many share the work.
+def score_tracks(
+    task: Task, scorer: Scorer, reals: Reals | None = None, gallery: Gallery | None = None
+) -> list[TrackScores]:
+    """Scores of each track on the main process, however many share the work; nothing on the others.
 
-    Ground truth is read once for all tracks. Raises ValueError for an image that is damaged or of another size.
+    Raises ValueError for an image that is damaged or of another size.
     """
-    results = [TrackScores(statistics=_empty(scorer)) for _ in tracks]
-    limit = _feature_count(len(pairs), scorer)
+    results: list[TrackScores] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for batch in _batches(pairs, scorer, size, pool):
-            for track, result in zip(tracks, results, strict=True):
-                _score_batch(batch, track, scorer, result, limit, pool)
-    return [_merge([shares[index] for shares in parallel.gather(results)]) for index in range(len(tracks))]
+        for start in range(0, len(task.tracks), TRACKS_AT_ONCE):
+            results += _score_some(task, task.tracks[start : start + TRACKS_AT_ONCE], scorer, reals, gallery, pool)
+    return results
 
 
-def summarise(scores: TrackScores, reals: FeatureStatistics | None, scorer: Scorer) -> dict[str, Any]:
-    """The means of a track's scores over its images, with FID and KID against `reals`.
+def _score_some(
+    task: Task,
+    tracks: Sequence[Track],
+    scorer: Scorer,
+    reals: Reals | None,
+    gallery: Gallery | None,
+    pool: ThreadPoolExecutor,
+) -> list[TrackScores]:
+    """Scores of a few tracks, whose statistics are forgotten after that; ground truth is read once for all of them."""
+    truth, parts = Part(), [Part(statistics=_empty(scorer)) for _ in tracks]
+    count = _feature_count(len(task.pairs), scorer)
+    for batch in _batches(task, scorer, pool, f"scoring {tracks[0].label} ..."):
+        _add_truth(batch, truth)
+        for track, part in zip(tracks, parts, strict=True):
+            _add_batch(batch, track, part, scorer, gallery, pool, count)
+    shares = parallel.collect([truth, *parts])
+    if not shares:
+        return []
+    truth, *joined = (_join([share[index] for share in shares]) for index in range(len(tracks) + 1))
+    return [
+        _finish(part, truth, track, len(task.pairs), scorer, reals) for part, track in zip(joined, tracks, strict=True)
+    ]
 
-    A copy of the ground truth has an infinite PSNR: it is counted as `identical` and left out of that mean.
-    """
-    keys = sorted({key for row in scores.rows for key, value in row.items() if isinstance(value, float)})
-    means: dict[str, Any] = {key: _mean([row[key] for row in scores.rows]) for key in keys}
-    means |= {key: means.get(key) for key in ("lpips", "fid", "kid")}
-    means["identical"] = sum(row["psnr"] == np.inf for row in scores.rows)
-    if (
-        scores.statistics is not None
-        and reals is not None
-        and min(scores.statistics.moments.count, reals.moments.count) > 1
-    ):
-        means |= distances(scores.statistics, reals, scorer)
-    return means
 
-
-def distances(fakes: FeatureStatistics, reals: FeatureStatistics, scorer: Scorer) -> dict[str, float]:
-    """FID, and KID with its deviation over subsets."""
-    protocol = scorer.protocol
-    kid, deviation = kernel_distance(
+def distances(
+    fakes: FeatureStatistics, reals: FeatureStatistics, network: FeatureNetwork, protocol: Protocol
+) -> dict[str, float]:
+    """The Frechet distance, and the kernel distance with its deviation over subsets; nothing for single images."""
+    if min(fakes.moments.count, reals.moments.count) < 2:
+        return {}
+    kernel, deviation = kernel_distance(
         fakes.sample.features(), reals.sample.features(), protocol.kid_subsets, protocol.kid_subset_size
     )
-    return {"fid": frechet_distance_of(fakes.moments, reals.moments), "kid": kid, "kid_deviation": deviation}
+    return {
+        network.frechet: frechet_distance_of(fakes.moments, reals.moments),
+        network.kernel: kernel,
+        f"{network.kernel}_deviation": deviation,
+    }
 
 
-def equal_contents(rows: Sequence[Row]) -> int:
-    """How many images are byte for byte a copy of another in the same track."""
-    return sum(count - 1 for count in Counter(row["digest"] for row in rows).values())
+def load_gallery(task: Task, scorer: Scorer) -> Gallery | None:
+    """Features of all test images, shared among processes; None without a network, or where it is not said who is who.
+
+    Raises ValueError like `score_tracks`.
+    """
+    network = scorer.identity
+    if network is None or not task.has_persons() or len(set(task.clusters())) < 2:
+        return None
+    every = {image.name: (image, pair.person) for pair in task.pairs for image in _own_images(pair)}
+    mine, step = parallel.share(list(every)), scorer.protocol.batch_size
+    found: list[np.ndarray] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(mine), step):
+            files = [every[name][0] for name in mine[start : start + step]]
+            images = list(pool.map(lambda image: _read_prepared(image, task.size, scorer.protocol), files))
+            found.append(network.embed(scorer.to_device(images)))
+    shares = parallel.gather((mine, np.concatenate(found) if found else None))
+    names = [name for part, _ in shares for name in part]
+    features = np.concatenate([part for _, part in shares if part is not None])
+    order = sorted(range(len(names)), key=names.__getitem__)
+    return Gallery(features[order], [names[i] for i in order], [str(every[names[i]][1]) for i in order])
 
 
-def _batches(pairs: Sequence[Pair], scorer: Scorer, size: Size, pool: ThreadPoolExecutor) -> Iterator[Batch]:
-    mine = parallel.share(list(enumerate(pairs)))
+def _own_images(pair: Pair) -> list[ImageFile]:
+    return [image for image in (pair.source, pair.target) if image is not None]
+
+
+def _batches(task: Task, scorer: Scorer, pool: ThreadPoolExecutor, what: str) -> Iterator[Batch]:
+    mine = parallel.share(list(enumerate(task.pairs)))
     step, (rank, _) = scorer.protocol.batch_size, parallel.rank_and_world()
-    with tqdm(total=len(mine), unit="pair", desc="scoring", disable=rank > 0 or None) as bar:
+    with tqdm(total=len(mine), unit="pair", desc=what, disable=rank > 0 or None) as bar:
         for start in range(0, len(mine), step):
             positions, members = map(list, zip(*mine[start : start + step], strict=True))
-            targets = list(pool.map(lambda pair: _read_prepared(pair.target, size, scorer.protocol), members))
-            yield Batch(positions, members, targets)
+            targets = list(pool.map(lambda pair: _read_prepared(pair.target, task.size, scorer.protocol), members))
+            yield Batch(positions, members, targets, scorer.to_device(targets))
             bar.update(len(members))
 
 
-def _score_batch(
-    batch: Batch, track: Track, scorer: Scorer, result: TrackScores, limit: int, pool: ThreadPoolExecutor
+def _add_truth(batch: Batch, part: Part) -> None:
+    part.positions += batch.positions
+    part.digests += [digest(image.tobytes()) for image in batch.targets]
+    part.spectra.setdefault(CLEAN, Spectrum()).add(batch.tensor)
+
+
+def _add_batch(
+    batch: Batch,
+    track: Track,
+    part: Part,
+    scorer: Scorer,
+    gallery: Gallery | None,
+    pool: ThreadPoolExecutor,
+    feature_count: int,
 ) -> None:
-    targets = degrade_pixels(batch.targets, track.degrade)
-    size = (targets[0].shape[0], targets[0].shape[1])
     read = read_generated if track.prepared else _read_prepared
+    size = (batch.targets[0].shape[0], batch.targets[0].shape[1])
     generated = list(pool.map(lambda pair: read(track.images[pair.name], size, scorer.protocol), batch.pairs))
-    rows = scorer.pixel_scores(list(zip(generated, targets, strict=True)), pool)
-    for pair, row, image, distance in zip(
-        batch.pairs, rows, generated, scorer.lpips_scores(generated, targets), strict=True
-    ):
-        result.rows.append({"name": pair.name, "digest": digest(image.tobytes()), **row, "lpips": distance})
-    _score_people(batch, generated, targets, scorer, result.rows[-len(rows) :])
-    if result.statistics is not None:
-        kept = [image for position, image in zip(batch.positions, generated, strict=True) if position < limit]
-        names = [pair.name for position, pair in zip(batch.positions, batch.pairs, strict=True) if position < limit]
-        if kept:
-            result.statistics.add(names, scorer.embed(kept))
-
-
-def _score_people(
-    batch: Batch, generated: list[Pixels], targets: list[Pixels], scorer: Scorer, rows: list[Row]
-) -> None:
-    """Add what needs joints: the scores of faces, and of the pose where a detector was asked for."""
-    if scorer.detector is not None:
-        scores = scorer.pose_scores(generated, [pair.joints for pair in batch.pairs])
-        for row, score in zip(rows, scores, strict=True):
-            row["pckh"] = score
-    if scorer.face_crop is None or all(pair.face is None for pair in batch.pairs):
-        return
+    ours = scorer.to_device(generated)
+    truths = {CLEAN: (batch.targets, batch.tensor)}
+    if track.degrade is not None:
+        level = degraded(batch.tensor, track.degrade)
+        truths[LEVEL] = (to_arrays(level), level)
+        part.spectra.setdefault(LEVEL, Spectrum()).add(level)
     boxes = np.stack([np.full(4, -1.0) if pair.face is None else pair.face for pair in batch.pairs])
-    for row, face in zip(rows, scorer.face_scores(generated, targets, boxes), strict=True):
-        row |= face
+    for kind, (targets, theirs) in truths.items():
+        columns = scorer.pixel_scores(generated, targets, pool) | scorer.lpips_scores(ours, theirs)
+        part.columns.setdefault(kind, []).append(columns | scorer.face_scores(ours, theirs, boxes))
+    of_image = part.columns[CLEAN][-1]
+    of_image |= scorer.pose_scores(ours, [pair.joints for pair in batch.pairs])
+    kept = [row for row, position in enumerate(batch.positions) if position < feature_count]
+    for network in scorer.networks:
+        features = network.embed(ours)
+        part.statistics[network.frechet].add([batch.pairs[row].name for row in kept], features[kept])
+        if gallery is not None and network is scorer.identity:
+            targets_names, persons = zip(*((pair.target.name, pair.person) for pair in batch.pairs), strict=True)
+            of_image |= gallery.recalls(features, targets_names, persons)
+    part.positions += batch.positions
+    part.digests += [digest(image.tobytes()) for image in generated]
+    part.spectra.setdefault("generated", Spectrum()).add(ours)
+
+
+def _join(parts: list[Part]) -> Part:
+    """What all processes found of a track."""
+    whole = parts[0]
+    for part in parts[1:]:
+        whole.positions += part.positions
+        whole.digests += part.digests
+        for kind, columns in part.columns.items():
+            whole.columns.setdefault(kind, []).extend(columns)
+        for name, statistics in part.statistics.items():
+            whole.statistics[name].merge(statistics)
+        for name, spectrum in part.spectra.items():
+            whole.spectra.setdefault(name, Spectrum()).merge(spectrum)
+    return whole
+
+
+def _finish(part: Part, truth: Part, track: Track, count: int, scorer: Scorer, reals: Reals | None) -> TrackScores:
+    own = part.spectra["generated"]
+    found = {}
+    for kind, columns in part.columns.items():
+        degrade = track.degrade if kind == LEVEL else None
+        theirs = part.spectra[LEVEL] if kind == LEVEL else truth.spectra[CLEAN]
+        sets = {"spectrum": spectral_distance(own, theirs)}
+        for network in scorer.networks if reals else []:
+            assert reals is not None
+            fakes = part.statistics[network.frechet].finish()
+            sets |= distances(fakes, reals.statistics(network, degrade), network, scorer.protocol)
+        found[kind] = Scores(_in_order(columns, part.positions, count), sets)
+    by_position = dict(zip(truth.positions, truth.digests, strict=True))
+    return TrackScores(
+        clean=found[CLEAN],
+        level=found.get(LEVEL),
+        digests=[text for _, text in sorted(zip(part.positions, part.digests, strict=True))],
+        spectrum=own,
+        truth_spectrum=truth.spectra[CLEAN],
+        truth_digest=digest("\n".join(by_position[position] for position in sorted(by_position)).encode()),
+    )
+
+
+def _in_order(batches: Sequence[Columns], positions: Sequence[int], count: int) -> Columns:
+    """Scores by the position of their pair; NaN where a batch has none of a kind."""
+    columns: Columns = {}
+    start = 0
+    for batch in batches:
+        size = len(next(iter(batch.values())))
+        for name, values in batch.items():
+            columns.setdefault(name, np.full(count, np.nan))[positions[start : start + size]] = values
+        start += size
+    return columns
 
 
 def _read_prepared(image: ImageFile, size: Size, protocol: Protocol) -> Pixels:
     return prepare(image.read(), size, protocol, image.name)
 
 
-def _merge(shares: list[TrackScores]) -> TrackScores:
-    rows = sorted((row for part in shares for row in part.rows), key=lambda row: row["name"])
-    statistics = shares[0].statistics
-    for part in shares[1:]:
-        if statistics is not None and part.statistics is not None:
-            statistics = statistics.merge(part.statistics)
-    return TrackScores(rows, statistics)
-
-
-def _empty(scorer: Scorer) -> FeatureStatistics | None:
-    return None if scorer.features is None else FeatureStatistics.empty(scorer.protocol)
+def _empty(scorer: Scorer) -> dict[str, FeatureStatistics]:
+    limit = scorer.protocol.kid_sample
+    return {network.frechet: FeatureStatistics(FeatureSample(limit)) for network in scorer.networks}
 
 
 def _feature_count(count: int, scorer: Scorer) -> int:
     step = scorer.protocol.batch_size
     return count // step * step if scorer.protocol.drop_last else count
-
-
-def _mean(values: list[float | None]) -> float | None:
-    finite = [value for value in values if value is not None and np.isfinite(value)]
-    return float(np.mean(finite)) if finite else None

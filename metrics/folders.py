@@ -1,4 +1,4 @@
-"""Which generated image belongs to which ground truth, in the naming forms of the field."""
+"""Which generated image belongs to which ground truth."""
 
 from __future__ import annotations
 
@@ -7,14 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from images.folders import IMAGE_SUFFIXES, image_files
-from images.names import plain_key
+from images.folders import IMAGE_SUFFIXES, image_files, without_suffix
+from metrics import names
 
 STEP_FOLDER = re.compile(r"step_(\d+)")
-_PAIR_SEPARATORS = ("_2_", "_to_")
-# whole words: a folder may be called fullbody
-_VIEWS = re.compile(r"(?<![A-Za-z])(front|side|back|full|additional)(?![A-Za-z])")
-_SEX = re.compile(r"(?<![A-Z])(WO)?MEN(?!U)")
+_NO_RESULTS = ("strips", "animations")  # pictures to look at, which inference.py puts beside the images
 
 
 @dataclass(frozen=True)
@@ -22,16 +19,52 @@ class Matches:
     """Pairs of generated and ground-truth files by name, and what was left over on either side."""
 
     pairs: dict[str, tuple[Path, Path]]
+    sources: dict[str, Path]
     generated_only: list[str]
     ground_truth_only: list[str]
 
 
+class Index:
+    """The images of a folder by name: by equal names first, DeepFashion's in any of their forms after that."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises ValueError where there is no image, or two answer to one name."""
+        self.folder, self.files = folder, list_images(folder)
+        self._exact: dict[str, Path] = {}
+        self._plain: dict[str, list[Path]] = {}
+        self._deepfashion: dict[names.DeepFashionImage, list[Path]] = {}
+        for path in self.files:
+            name = self.name(path)
+            if (other := self._exact.setdefault(without_suffix(name), path)) != path:
+                raise ValueError(f"{path} and {other} answer to one name; keep one of them")
+            self._plain.setdefault(names.plain(name), []).append(path)
+            for image in names.deepfashion_images(name)[-1:]:
+                self._deepfashion.setdefault(image, []).append(path)
+
+    def name(self, path: Path) -> str:
+        """A file's path within the folder."""
+        return path.relative_to(self.folder).as_posix()
+
+    def find(self, wanted: Iterable[str], image: names.DeepFashionImage | None) -> Path | None:
+        """The file of the first name that there is one of, else of a DeepFashion image.
+
+        Raises ValueError where several files answer to it.
+        """
+        stems = list(wanted)
+        if exact := next((self._exact[stem] for stem in stems if stem in self._exact), None):
+            return exact
+        found = next((self._plain[key] for key in map(names.plain, stems) if key in self._plain), [])
+        found = found or (self._deepfashion.get(image, []) if image else [])
+        if len(found) > 1:
+            raise ValueError(f"{found[0]} and {found[1]} answer to one name; keep one of them")
+        return found[0] if found else None
+
+
 def list_images(folder: Path) -> list[Path]:
-    """Images under a folder, sorted, without those of `step_NN` folders; raises ValueError where there is none."""
+    """Images under a folder, sorted, without steps, strips and animations; raises ValueError where there is none."""
     if not folder.is_dir():
         raise ValueError(f"folder {folder} does not exist; give a folder of images")
-    found = image_files(folder)
-    inside = [path for path in found if not any(STEP_FOLDER.fullmatch(part) for part in path.relative_to(folder).parts)]
+    inside = [path for path in image_files(folder) if not _is_beside(path.relative_to(folder))]
     if not inside:
         raise ValueError(f"folder {folder} holds no images ({', '.join(IMAGE_SUFFIXES)}); give the folder they are in")
     return inside
@@ -56,55 +89,49 @@ def step_folders(folder: Path) -> list[Path]:
 
 
 def match_folders(generated: Path, ground_truth: Path) -> Matches:
-    """Pair every generated image with its ground truth.
+    """Pair every generated image with its ground truth and, where it is there too, its source.
 
-    Forms, in this order: equal names (whatever the suffix), `<source>_2_<target>_vis`, `<source>_to_<target>`.
-    A target is found by its flattened name (`fashionWOMENDressesid0000000202_1front`) or its path
-    (`WOMEN/Dresses/id_00000002/02_1_front`). Raises ValueError where two files answer to one name or nothing matches.
+    Forms, in this order: equal names (whatever the suffix), then `<source>_2_<target>`, `<source>_to_<target>`, both
+    with their endings and underscores between, each perhaps with `_vis`, then DeepFashion's names in any form.
+    Raises ValueError where two files answer to one name or nothing matches.
     """
-    truths = _index(list_images(ground_truth), ground_truth)
-    pairs: dict[str, tuple[Path, Path]] = {}
-    left: list[str] = []
-    used: set[Path] = set()
-    for path in list_images(generated):
-        name = path.relative_to(generated).as_posix()
-        truth = next((truths[key] for key in _candidates(name) if key in truths), None)
+    truths, results = Index(ground_truth), Index(generated)
+    matches = Matches({}, {}, [], [])
+    for path in results.files:
+        name = results.name(path)
+        images = names.deepfashion_images(name)
+        truth = truths.find(names.targets(name), images[-1] if images else None)
         if truth is None:
-            left.append(name)
+            matches.generated_only.append(name)
             continue
-        pairs[name] = (path, truth)
-        used.add(truth)
-    if not pairs:
+        matches.pairs[name] = (path, truth)
+        if source := truths.find(names.sources(name), images[0] if len(images) > 1 else None):
+            matches.sources[name] = source
+    if not matches.pairs:
         raise ValueError(
             f"no image of {generated} matches one of {ground_truth}; names must be equal, <source>_2_<target>_vis, or "
-            f"<source>_to_<target> (the first: {left[0]})"
+            f"<source>_to_<target> (the first: {matches.generated_only[0]})"
         )
-    unused = sorted(path.relative_to(ground_truth).as_posix() for path in set(truths.values()) - used)
-    return Matches(pairs, left, unused)
-
-
-def find_sources(names: Iterable[str], folder: Path) -> dict[str, Path]:
-    """The source image of each pair name whose source is in a folder."""
-    images = _index(list_images(folder), folder)
-    found = {name: next((images[key] for key in _source_candidates(name) if key in images), None) for name in names}
-    return {name: path for name, path in found.items() if path is not None}
+    used = {truth for _, truth in matches.pairs.values()} | set(matches.sources.values())
+    matches.ground_truth_only.extend(truths.name(path) for path in truths.files if path not in used)
+    return matches
 
 
 def read_image_list(path: Path, folders: Sequence[Path]) -> list[Path]:
     """Files that a list names, one a line: paths from one of the folders, or flattened names of files under them.
 
-    Raises ValueError naming the line whose image is nowhere.
+    Raises ValueError for a file that is no list, and naming the line whose image is nowhere.
     """
-    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
-    index: dict[str, Path] = {}
     found: list[Path] = []
-    for number, line in enumerate(lines, 1):
+    indexes: list[Index] = []
+    for number, line in enumerate(_lines(path), 1):
         if not line:
             continue
-        direct = next((folder / line for folder in folders if (folder / line).is_file()), None)
-        if direct is None and not index:
-            index = {key: image for folder in reversed(folders) if folder.is_dir() for key, image in _keys(folder)}
-        image = direct or index.get(plain_key(line))
+        image = next((folder / line for folder in folders if (folder / line).is_file()), None)
+        if image is None and not indexes:
+            indexes = [Index(folder) for folder in folders if folder.is_dir() and image_files(folder)]
+        last = next(iter(names.deepfashion_images(line)[-1:]), None)
+        image = image or next((hit for index in indexes if (hit := index.find([without_suffix(line)], last))), None)
         if image is None:
             places = ", ".join(map(str, folders))
             raise ValueError(f"{path}:{number}: image {line} is not under {places}; add it or remove the line")
@@ -112,45 +139,14 @@ def read_image_list(path: Path, folders: Sequence[Path]) -> list[Path]:
     return found
 
 
-def view_change(name: str) -> str | None:
-    """Such as `front -> back`, from the views in a pair's name; None where it does not name two."""
-    views = _VIEWS.findall(name)
-    return f"{views[0]} -> {views[-1]}" if len(views) >= 2 else None
+def _lines(path: Path) -> list[str]:
+    try:
+        return [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    except FileNotFoundError:
+        raise ValueError(f"{path} does not exist; give a folder of images or a list of them") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is no list of images; give a folder or a text file, a name a line") from None
 
 
-def sex(name: str) -> str | None:
-    """`women` or `men`, from the path or flattened name; None where it says neither."""
-    found = _SEX.search(name)
-    return None if found is None else "women" if found[1] else "men"
-
-
-def _keys(folder: Path) -> list[tuple[str, Path]]:
-    return [(plain_key(path.relative_to(folder).as_posix()), path) for path in image_files(folder)]
-
-
-def _index(images: Sequence[Path], folder: Path) -> dict[str, Path]:
-    index: dict[str, Path] = {}
-    for path in images:
-        key = plain_key(path.relative_to(folder).as_posix())
-        if key in index:
-            raise ValueError(f"{path} and {index[key]} answer to one name; keep one of them")
-        index[key] = path
-    return index
-
-
-def _candidates(name: str) -> list[str]:
-    stem = name.rsplit(".", 1)[0]
-    bare = stem.removesuffix("_vis")
-    forms = [stem, bare] + [
-        bare[position + len(separator) :] for separator in _PAIR_SEPARATORS for position in _positions(bare, separator)
-    ]
-    return [plain_key(form) for form in forms]
-
-
-def _source_candidates(name: str) -> list[str]:
-    bare = name.rsplit(".", 1)[0].removesuffix("_vis")
-    return [plain_key(bare[:position]) for separator in _PAIR_SEPARATORS for position in _positions(bare, separator)]
-
-
-def _positions(text: str, part: str) -> list[int]:
-    return [match.start() for match in re.finditer(re.escape(part), text)]
+def _is_beside(path: Path) -> bool:
+    return any(STEP_FOLDER.fullmatch(part) or part in _NO_RESULTS for part in path.parts[:-1])

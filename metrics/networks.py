@@ -21,6 +21,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from features import lite0
+
 CONNECT_TIMEOUT_SECONDS = 10
 BLOCK_BYTES = 1 << 20
 
@@ -31,6 +33,7 @@ WEIGHTS_URLS = {
     "inception_tensorflow": (
         "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/weights-inception-2015-12-05-6726825d.pth"
     ),
+    "alexnet": "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
     "keypoint_rcnn": "https://download.pytorch.org/models/keypointrcnn_resnet50_fpn_coco-fc266e95.pth",
 }
 
@@ -40,7 +43,9 @@ class MissingWeights(Exception):
 
 
 def weights_path(name: str) -> Path:
-    """Where the weights of a network (a key of `WEIGHTS_URLS`) are kept."""
+    """Where the weights of a network (a key of `WEIGHTS_URLS`, or lite0) are kept."""
+    if name == "lite0":
+        return lite0.weights_path()
     return Path(torch.hub.get_dir()) / "checkpoints" / WEIGHTS_URLS[name].rsplit("/", 1)[1]
 
 
@@ -72,6 +77,18 @@ def weights_hash(name: str) -> str:
     """SHA-256 of a network's weights file, in hex."""
     with weights_path(name).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def feature_network(name: str, antialias: bool = False) -> nn.Module:
+    """The network of that name, (B, 3, H, W) uint8 -> (B, D) pooled features; raises MissingWeights.
+
+    `antialias` is for the way of ImageNet's Inception to its 299 pixels.
+    """
+    if name == "inception_imagenet":
+        return InceptionImageNet(antialias)
+    if name == "lite0":
+        return _lite0()
+    return {"inception_tensorflow": InceptionTensorFlow, "alexnet": AlexNetFeatures}[name]()
 
 
 class InceptionImageNet(nn.Module):
@@ -115,6 +132,27 @@ class InceptionTensorFlow(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 -> (B, 2048) float."""
         return self.net(images)[0]
+
+
+class AlexNetFeatures(nn.Module):
+    """The last convolution of torchvision's ImageNet AlexNet, averaged over the image, at the images' own size."""
+
+    def __init__(self) -> None:
+        from torchvision.models import alexnet
+
+        super().__init__()
+        state = read_state(ensure_weights("alexnet"))
+        self.net = alexnet(weights=None)
+        _load(self.net, state, weights_path("alexnet"))
+        self.mean: Tensor
+        self.deviation: Tensor
+        self.register_buffer("mean", 255 * torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1))
+        self.register_buffer("deviation", 255 * torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1))
+        self.eval().requires_grad_(False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) uint8 -> (B, 256) float."""
+        return self.net.features((images.float() - self.mean) / self.deviation).mean(dim=(2, 3))
 
 
 class Lpips(nn.Module):
@@ -161,6 +199,13 @@ class KeypointDetector(nn.Module):
             one["keypoints"][0, :, :2] if len(one["scores"]) and one["scores"][0] >= self.MIN_SCORE else None
             for one in found
         ]
+
+
+def _lite0() -> nn.Module:
+    try:
+        return lite0.EfficientNetLite0()
+    except ModuleNotFoundError as error:
+        raise MissingWeights(str(error)) from None
 
 
 def _load(network: nn.Module, state: dict[str, Any], path: Path) -> None:

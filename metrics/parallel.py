@@ -31,3 +31,13 @@ def gather(value: Any) -> list[Any]:
     values: list[Any] = [None] * world
     distributed.all_gather_object(values, value)
     return values
+
+
+def collect(value: Any) -> list[Any]:
+    """The values of all processes in the order of their numbers, on the main one; nothing on the others."""
+    rank, world = rank_and_world()
+    if world == 1:
+        return [value]
+    values: list[Any] | None = [None] * world if rank == 0 else None
+    distributed.gather_object(value, values)
+    return values or []

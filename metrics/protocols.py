@@ -58,12 +58,19 @@ class Protocol(Part):
         None, description="H, W of a white canvas that both images are pasted on for SSIM, PSNR, L1 and MAE"
     )
     ssim: dict[str, Ssim] = Field(description="variants of SSIM; one is called `ssim`")
-    lpips_network: Literal["alex", "vgg"] = Field("alex", description="backbone of LPIPS v0.1")
-    lpips_range: Literal["signed", "unit"] = Field("signed", description="LPIPS inputs in [-1, 1], or in [0, 1]")
-    inception: Literal["inception_imagenet", "inception_tensorflow"] = Field(
-        description="weights of the InceptionV3 behind FID and KID: torchvision's, or TensorFlow's as ported"
+    lpips_network: Literal["alex", "vgg"] | None = Field(
+        "alex", description="backbone of LPIPS v0.1; null: it is not computed"
     )
-    inception_resize: Literal["bilinear", "antialiased", "tensorflow"] = Field(description="resizing to 299x299")
+    lpips_range: Literal["signed", "unit"] = Field("signed", description="LPIPS inputs in [-1, 1], or in [0, 1]")
+    inception: Literal["inception_imagenet", "inception_tensorflow"] | None = Field(
+        None, description="weights of the InceptionV3 behind FID and KID: torchvision's, or TensorFlow's as ported"
+    )
+    inception_resize: Literal["bilinear", "antialiased", "tensorflow"] = Field(
+        "bilinear", description="resizing to 299x299"
+    )
+    embedding: Literal["lite0", "inception_imagenet", "inception_tensorflow", "alexnet"] | None = Field(
+        None, description="network of the distances fd_*, kd_* and of recall_1, recall_5 of persons"
+    )
     real_set: str = Field("train", description="what the images given as reals are expected to be")
     real_count: int | None = Field(None, ge=2, description="how many reals the published numbers use; others are noted")
     real_hash: str | None = Field(None, description="expected hash of the reals' contents; another is an error")
@@ -133,6 +140,14 @@ PROTOCOLS: dict[str, Protocol] = {
         real_set="the images of train.lst",
         real_count=48_674,
     ),
+    "offline": Protocol(
+        name="offline",
+        description="scores that need no download: pixels, and EfficientNet-Lite0 for sets and identities",
+        ssim={"ssim": _WINDOW_51},
+        lpips_network=None,
+        embedding="lite0",
+        real_set="the images of train.lst",
+    ),
     "dptn_stretched": _DPTN.model_copy(
         update={
             "name": "dptn_stretched",
@@ -154,9 +169,9 @@ def load_protocol(name_or_path: str) -> Protocol:
         raise ValueError(f"unknown protocol {name_or_path!r}; use {', '.join(PROTOCOLS)} or a YAML file")
     values = _read_yaml(Path(name_or_path))
     base = values.pop("base", "nted")
-    if base not in PROTOCOLS:
+    if not isinstance(base, str) or base not in PROTOCOLS:
         raise ValueError(f"{name_or_path}: base {base!r} is no protocol; use {', '.join(PROTOCOLS)}")
-    merged = PROTOCOLS[base].model_dump() | {"name": Path(name_or_path).stem} | values
+    merged = PROTOCOLS[base].model_dump() | {"name": Path(name_or_path).stem} | {str(k): v for k, v in values.items()}
     try:
         return Protocol.model_validate(merged)
     except ValidationError as error:

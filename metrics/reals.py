@@ -1,80 +1,104 @@
-"""Statistics of the real images that FID and KID compare with, per level, kept in a cache.
+"""Statistics of the real images that distances of sets compare with, per level, kept in a cache.
 
 A cache entry is named by the contents of the images, their size, the level's degradation, the protocol's choices for
-FID and KID and the network's weights: where any of these changes the name does, so that an entry is never stale.
+these distances and the network's weights: where any of these changes the name does, so that an entry is never stale.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from images.pixels import Size, digest
+from images.writing import replacing
 from metrics import parallel
-from metrics.distribution import FeatureSample, Moments
-from metrics.evaluate import Degrade
+from metrics.distribution import FeatureSample, FeatureStatistics, Moments
 from metrics.images import ImageFile, prepare
-from metrics.networks import weights_hash
-from metrics.scorer import FeatureStatistics, Scorer, degrade_fingerprint, degrade_pixels
+from metrics.scorer import Degrade, FeatureNetwork, Scorer, degrade_fingerprint, degraded
 
-FORMAT_VERSION = 1
-PROTOCOL_KEYS = (
-    "resize_filter", "crop_columns", "inception", "inception_resize", "batch_size", "drop_last", "kid_sample",
-)  # fmt: skip
+FORMAT_VERSION = 2
+# statistics of so many are in memory at a time: 2048 features take 32 MB of moments and up to 40 MB of a sample
+TRACKS_AT_ONCE = 8
+PROTOCOL_KEYS = ("resize_filter", "crop_columns", "inception_resize", "batch_size", "drop_last", "kid_sample")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing to keep: features of one network, of reals under one degradation."""
+
+    network: FeatureNetwork
+    degrade: Degrade | None
+    path: Path
+
+
+@dataclass(frozen=True)
+class Reals:
+    """The real set, whose statistics lie in a cache until they are asked for."""
+
+    images: Sequence[ImageFile]
+    content: str  # their `set_hash`
+    scorer: Scorer
+    size: Size
+    cache: Path
+
+    def statistics(self, network: FeatureNetwork, degrade: Degrade | None) -> FeatureStatistics:
+        """Features of the reals under a degradation that was given to `prepare_reals`."""
+        found = _read(self.entry(network, degrade).path)
+        assert found is not None
+        return found
+
+    def entry(self, network: FeatureNetwork, degrade: Degrade | None) -> Entry:
+        """Where these statistics are kept."""
+        values = self.scorer.protocol.model_dump(mode="json")
+        description = {key: values[key] for key in PROTOCOL_KEYS} | {
+            "format": FORMAT_VERSION,
+            "content": self.content,
+            "size": list(self.size),
+            "degrade": degrade_fingerprint(degrade, self.size, self.scorer.device),
+            "network": network.name,
+            "weights": network.weights,
+        }
+        name = digest(json.dumps(description, sort_keys=True).encode())
+        return Entry(network, degrade, self.cache / f"{name}.npz")
 
 
 def set_hash(images: Sequence[ImageFile]) -> str:
     """A hash of the contents of a set of images, whatever their names and order."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         digests = list(pool.map(lambda image: image.digest(), parallel.share(images)))
-    everyone = sorted(digest for part in parallel.gather(digests) for digest in part)
+    everyone = sorted(found for part in parallel.gather(digests) for found in part)
     return digest("\n".join(everyone).encode())
 
 
-def real_statistics(
-    images: Sequence[ImageFile],
-    content: str,
-    degrades: Sequence[Degrade | None],
-    scorer: Scorer,
-    size: Size,
-    cache: Path,
-) -> list[FeatureStatistics]:
-    """Statistics of the reals under each degradation, from `cache` where they are known.
+def prepare_reals(reals: Reals, degrades: Sequence[Degrade | None]) -> Reals:
+    """The same, with statistics under each degradation (None: clean) in the cache of the main process.
 
-    Args:
-        images: the real set. content: its `set_hash`.
-        degrades: one degradation a level, None for the clean images.
-        cache: a folder; what is computed is added to it.
+    What it lacks is computed by all processes together. Raises ValueError for an image that is damaged.
     """
-    paths = [cache / f"{_key(content, degrade, scorer, size)}.npz" for degrade in degrades]
-    unknown = dict.fromkeys(index for part in parallel.gather(_unknown(paths)) for index in part)
-    if unknown:  # the same on every process, even where each has a cache of its own
-        computed = _compute(images, [degrades[index] for index in unknown], scorer, size)
-        for index, statistics in zip(unknown, computed, strict=True):
-            _write(paths[index], statistics)
-    return [entry for entry in map(_read, paths) if entry is not None]
+    entries = {
+        entry.path.name: entry for network in reals.scorer.networks for degrade in degrades
+        for entry in [reals.entry(network, degrade)]
+    }  # fmt: skip
+    (lacking, *_) = parallel.gather([name for name, entry in entries.items() if _read(entry.path) is None])
+    for start in range(0, len(lacking), TRACKS_AT_ONCE):
+        _compute(reals, [entries[name] for name in lacking[start : start + TRACKS_AT_ONCE]])
+    return reals
 
 
-def _unknown(paths: Sequence[Path]) -> list[int]:
-    """Positions of entries that are not there, each file once."""
-    first = {path: index for index, path in reversed(list(enumerate(paths)))}
-    return sorted(index for path, index in first.items() if _read(path) is None)
-
-
-def _compute(
-    images: Sequence[ImageFile], degrades: Sequence[Degrade | None], scorer: Scorer, size: Size
-) -> list[FeatureStatistics]:
-    results = [FeatureStatistics.empty(scorer.protocol) for _ in degrades]
-    step = scorer.protocol.batch_size
-    used = images[: len(images) // step * step] if scorer.protocol.drop_last else images
+def _compute(reals: Reals, entries: Sequence[Entry]) -> None:
+    """Write some cache entries; their images are read once."""
+    protocol = reals.scorer.protocol
+    results = [FeatureStatistics(FeatureSample(protocol.kid_sample)) for _ in entries]
+    step = protocol.batch_size
+    used = reals.images[: len(reals.images) // step * step] if protocol.drop_last else reals.images
     mine, (rank, _) = parallel.share(used), parallel.rank_and_world()
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,
@@ -82,37 +106,23 @@ def _compute(
     ):
         for start in range(0, len(mine), step):
             batch = mine[start : start + step]
-            clean = list(pool.map(lambda image: prepare(image.read(), size, scorer.protocol, image.name), batch))
-            for degrade, result in zip(degrades, results, strict=True):
-                result.add([image.name for image in batch], scorer.embed(degrade_pixels(clean, degrade)))
+            clean = reals.scorer.to_device(
+                list(pool.map(lambda image: prepare(image.read(), reals.size, protocol, image.name), batch))
+            )
+            for entry, result in zip(entries, results, strict=True):
+                result.add([image.name for image in batch], entry.network.embed(degraded(clean, entry.degrade)))
             bar.update(len(batch))
-    return [_merged([part[index] for part in parallel.gather(results)]) for index in range(len(degrades))]
-
-
-def _merged(parts: list[FeatureStatistics]) -> FeatureStatistics:
-    total = parts[0]
-    for part in parts[1:]:
-        total = total.merge(part)
-    return total
-
-
-def _key(content: str, degrade: Degrade | None, scorer: Scorer, size: Size) -> str:
-    values = scorer.protocol.model_dump(mode="json")
-    description = {key: values[key] for key in PROTOCOL_KEYS} | {
-        "format": FORMAT_VERSION,
-        "content": content,
-        "size": list(size),
-        "degrade": degrade_fingerprint(degrade, size),
-        "weights": weights_hash(scorer.protocol.inception),
-    }
-    return digest(json.dumps(description, sort_keys=True).encode())
+    for entry, result in zip(entries, results, strict=True):
+        if shares := parallel.collect(result.finish()):
+            whole = shares[0]
+            for share in shares[1:]:
+                whole.merge(share)
+            _write(entry.path, whole)
 
 
 def _write(path: Path, statistics: FeatureStatistics) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
     kept = statistics.sample.kept
-    with os.fdopen(handle, "wb") as file:
+    with replacing(path) as part, part.open("wb") as file:
         np.savez(
             file,
             count=statistics.moments.count,
@@ -123,7 +133,6 @@ def _write(path: Path, statistics: FeatureStatistics) -> None:
             names=np.array([entry[1] for entry in kept], dtype=str),
             features=np.stack([entry[2] for entry in kept]) if kept else np.zeros((0, 0), np.float32),
         )
-    os.replace(part, path)
 
 
 def _read(path: Path) -> FeatureStatistics | None:
@@ -132,6 +141,6 @@ def _read(path: Path) -> FeatureStatistics | None:
         with np.load(path, allow_pickle=False) as entry:
             kept = list(zip(map(int, entry["hashes"]), map(str, entry["names"]), entry["features"], strict=True))
             moments = Moments(int(entry["count"]), entry["mean"], entry["scatter"])
-            return FeatureStatistics(moments, FeatureSample(int(entry["limit"]), kept))
+            return FeatureStatistics(FeatureSample(int(entry["limit"]), kept), moments)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None

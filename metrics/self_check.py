@@ -12,7 +12,7 @@ from torch import Tensor
 from images.pixels import Pixels
 from metrics import paired
 from metrics.distribution import Moments, frechet_distance, frechet_distance_of
-from metrics.scorer import Scorer, degrade_pixels
+from metrics.scorer import Scorer, degraded, to_arrays
 
 CHECK_SIZE = (256, 176)
 NUM_IMAGES = 4
@@ -45,11 +45,11 @@ def self_check(scorer: Scorer, degrades: Mapping[str, Callable[[Tensor], Tensor]
 
 def _identity(truths: list[Pixels], scorer: Scorer) -> list[Check]:
     with ThreadPoolExecutor(1) as pool:
-        rows = scorer.pixel_scores([(image, image) for image in truths], pool)
-    worst = min(row[name] for row in rows for name in scorer.protocol.ssim)
+        columns = scorer.pixel_scores(truths, truths, pool)
+    worst = min(columns[name].min() for name in scorer.protocol.ssim)
     return [
         _near("SSIM of an image with itself is 1", worst, 1, 1e-9),
-        _near("L1 of an image with itself is 0", max(row["l1"] for row in rows), 0, 0),
+        _near("L1 of an image with itself is 0", columns["l1"].max(), 0, 0),
     ]
 
 
@@ -93,15 +93,16 @@ def _self_distance() -> Check:
 
 def _networks(truths: list[Pixels], fakes: list[Pixels], scorer: Scorer) -> list[Check]:
     checks = [Check(", ".join(m.metrics).upper(), "skipped", m.reason) for m in scorer.missing]
+    ours, theirs = scorer.to_device(fakes), scorer.to_device(truths)
     if scorer.lpips is not None:
-        same, other = (scorer.lpips_scores(images, truths) for images in (truths, fakes))
-        checks.append(_near("LPIPS of an image with itself is 0", max(v or 0 for v in same), 0, 1e-7))
-        checks.append(_true("LPIPS of a noisy image is above 0", min(v or 0 for v in other) > 0, "all pairs"))
-    if scorer.features is not None:
-        features = scorer.embed(truths)
-        checks.append(_near("FID of images with themselves is 0", frechet_distance(features, features), 0, 1e-4))
-        distance = frechet_distance(features, scorer.embed(fakes))
-        checks.append(_true("FID of noisy images is above 0", distance > 0, f"{distance:.4g}"))
+        same, other = (scorer.lpips_scores(images, theirs)["lpips"] for images in (theirs, ours))
+        checks.append(_near("LPIPS of an image with itself is 0", same.max(), 0, 1e-7))
+        checks.append(_true("LPIPS of a noisy image is above 0", other.min() > 0, "all pairs"))
+    for network in scorer.networks:
+        name, features = network.frechet.upper(), network.embed(theirs)
+        checks.append(_near(f"{name} of images with themselves is 0", frechet_distance(features, features), 0, 1e-4))
+        distance = frechet_distance(features, network.embed(ours))
+        checks.append(_true(f"{name} of noisy images is above 0", distance > 0, f"{distance:.4g}"))
     return checks
 
 
@@ -109,12 +110,10 @@ def _degraded(
     name: str, degrade: Callable[[Tensor], Tensor], truths: list[Pixels], fakes: list[Pixels], scorer: Scorer
 ) -> Check:
     """Reals degraded to a level score perfectly against themselves, and fakes degraded alike do not."""
+    goal, ours = (to_arrays(degraded(scorer.to_device(images), degrade)) for images in (truths, fakes))
     with ThreadPoolExecutor(1) as pool:
-        goal = degrade_pixels(truths, degrade)
-        own = scorer.pixel_scores(list(zip(degrade_pixels(truths, degrade), goal, strict=True)), pool)
-        other = scorer.pixel_scores(list(zip(degrade_pixels(fakes, degrade), goal, strict=True)), pool)
-    perfect = all(row["l1"] == 0 for row in own)
-    apart = min(row["l1"] for row in other)
+        own, other = (scorer.pixel_scores(images, goal, pool)["l1"] for images in (goal, ours))
+    perfect, apart = own.max() == 0, other.min()
     return _true(
         f"degraded reals score 0 against themselves, fakes do not ({name})", perfect and apart > 0, f"L1 {apart:.4f}"
     )

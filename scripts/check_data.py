@@ -44,7 +44,7 @@ from data.sheet import contact_sheet
 from images.names import dataset_of
 from images.pixels import Pixels
 from images.writing import write_image, write_text
-from metrics import html
+from metrics.html import image_address, render
 
 _LOG = logging.getLogger("check_data")
 
@@ -129,14 +129,15 @@ def doctors_page(root: Path, findings: Sequence[Finding], sheet: Pixels) -> str:
     """One page, in one file: what is wrong, the worst first, with what it does and what mends it; counts; the sheet."""
     wrong = [finding for finding in findings if finding.level != "info"]
     rows = [(finding.level, finding.text, finding.effect, finding.fix) for finding in wrong]
-    header = ("", "what was found", "what it would do", "what mends it")
-    body = [
-        html.note(verdict(findings)),
-        html.section("Findings", html.table(header, rows, text=True), lead="the worst first") if rows else "",
-        html.section("Counts", *(f"<p>{html.escape(f.text)}</p>" for f in findings if f.level == "info")),
-        html.section("Do the skeletons lie on the people?", html.figure(sheet, lossless=False)),
-    ]
-    return html.page(f"The data in {root}", "".join(body), "python -m scripts.check_data")
+    return render(
+        "check.html",
+        title=f"The data in {root}",
+        subtitle="python -m scripts.check_data",
+        verdict=verdict(findings),
+        rows=rows,
+        counts=[finding.text for finding in findings if finding.level == "info"],
+        sheet=image_address(sheet, lossless=False),
+    )
 
 
 def report(findings: Sequence[Finding], sheet: Path, page: Path) -> int:

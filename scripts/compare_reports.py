@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from config.cli import run
+from images.writing import write_text
 from metrics.compare import compare, notes
 from metrics.html import number
 from metrics.pages import comparison_page
@@ -20,7 +21,10 @@ def main() -> int:
     parser.add_argument("--output", type=Path, help="write the comparison as a page to this file")
     arguments = parser.parse_args()
     a, b = read_json(arguments.a), read_json(arguments.b)
-    rows_a, rows_b = read_rows(rows_path(arguments.a)), read_rows(rows_path(arguments.b))
+    rows_a, rows_b = (
+        list(read_rows(rows_path(path), report["steps"][-1].get("label", "")))
+        for path, report in ((arguments.a, a), (arguments.b, b))
+    )
     warnings, comparisons = notes(a, b, rows_a, rows_b), compare(a, b, rows_a, rows_b)
     for warning in warnings:
         sys.stdout.write(f"note: {warning}\n")
@@ -31,8 +35,7 @@ def main() -> int:
             f"{c.metric:<14}{number(c.a):>10}{number(c.b):>10}{number(c.difference):>12}  {span:<26}{c.verdict}\n"
         )
     if arguments.output:
-        arguments.output.parent.mkdir(parents=True, exist_ok=True)
-        arguments.output.write_text(comparison_page(a, b, comparisons, warnings), encoding="utf-8")
+        write_text(arguments.output, comparison_page(a, b, comparisons, warnings))
     return 0
 
 

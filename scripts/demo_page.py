@@ -17,10 +17,15 @@ from data.pairs import output_name
 from data.pose import pose_maps
 from images.reading import read_pixels
 from images.strips import pose_picture, strip
-from metrics import html
+from images.writing import write_text
+from metrics.html import image_address, number, render
+from metrics.pages import title_of
+from metrics.plots import line_plot
 
 TITLES = {"nted": "NTED, resolution growing", "dptn": "DPTN, grey levels quantised less and less"}
-NUM_STRIPS, STRIP_WIDTH = 8, 1000
+NUM_STRIPS = 8
+METRICS = ("ssim", "psnr", "l1", "fd_lite0", "recall_1", "recall_5")
+STEP_METRICS = ("ssim", "psnr", "fd_lite0")
 # what each system's losses look like in words
 LOSSES = {
     "the generator": ("l1", "perceptual", "attention", "content", "style", "face"),
@@ -36,21 +41,21 @@ def main() -> None:
     parser.add_argument("--size", type=int, nargs=2, required=True, help="height and width of the images")
     arguments = parser.parse_args()
     seconds = json.loads((arguments.result / "seconds.json").read_text())
-    report, body = {}, []
+    report, systems = {}, []
     for system, duration in seconds.items():
-        scores = json.loads((arguments.result / system / "report.json").read_text())
+        scores = json.loads((arguments.result / system / "images_report" / "report.json").read_text())
         report[system] = {"steps": scores["steps"], "copy_source": scores["copy_source"], "seconds": duration}
-        body.append(section(system, scores, duration, arguments))
-    (arguments.result / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+        systems.append(section(system, scores, duration, arguments))
+    write_text(arguments.result / "report.json", json.dumps(report, indent=2) + "\n")
     subtitle = (
         "Two small models, trained for minutes on synthetic people; the people below were never seen in training."
     )
-    page = html.page("StepPose: person images step by step", "".join(body), subtitle)
-    (arguments.result / "index.html").write_text(page, encoding="utf-8")
+    page = render("demo.html", title="StepPose: person images step by step", subtitle=subtitle, systems=systems)
+    write_text(arguments.result / "index.html", page)
     sys.stdout.write(f"open {arguments.result / 'index.html'}\n")
 
 
-def section(system: str, scores: dict[str, Any], seconds: float, arguments: argparse.Namespace) -> str:
+def section(system: str, scores: dict[str, Any], seconds: float, arguments: argparse.Namespace) -> dict[str, Any]:
     """One system: numbers, strips, plots."""
     log = [json.loads(line) for line in Path(f"result/demo_{system}/log.jsonl").read_text().splitlines()]
     last, copy = scores["steps"][-1], scores["copy_source"]
@@ -58,55 +63,59 @@ def section(system: str, scores: dict[str, Any], seconds: float, arguments: argp
         f"{len(scores['steps'])} steps, {log[-1]['step']} training steps on {log[-1]['nimg']} pairs; training, drawing "
         f"and scoring took {seconds:.0f} seconds."
     )
-    rows = [[name, *(html.number(row.get(key)) for key in ("ssim", "psnr", "l1"))] for name, row in
-            (("last step", last), ("copying the source image", copy))]  # fmt: skip
-    table = html.table(["", "SSIM ↑", "PSNR (dB) ↑", "L1 ↓"], rows)
-    labels, figures = strips_of(system, arguments)
-    strips = html.card("", labels + html.strip(figures))
-    metrics = [
-        html.card(f"{title} by step", html.line_plot({"generated": values(scores["steps"], key)}, references=reference))
-        for key, title in (("ssim", "SSIM"), ("psnr", "PSNR (dB)"))
-        for reference in [{"copying the source (last step)": copy.get(key)}]
+    shown = [name for name in METRICS if name in last]
+    labels, strips = strips_of(system, arguments)
+    return {
+        "title": TITLES[system],
+        "lead": lead,
+        "header": ["", *map(title_of, shown)],
+        "rows": [
+            [name, *(number(row.get(key)) for key in shown)]
+            for name, row in (("last step", last), ("copying the source image", copy))
+        ],
+        "labels": labels,
+        "strips": strips,
+        "plots": [*step_plots(scores["steps"], copy), *loss_plots(log)],
+    }
+
+
+def step_plots(steps: list[dict[str, Any]], copy: dict[str, Any]) -> list[tuple[str, str]]:
+    """Scores of each step against the ground truth, and against that of its own level."""
+    kinds = {"against the ground truth": steps, "against its own level": [row["at_level"] or row for row in steps]}
+    return [
+        (
+            f"{title_of(key)} by step",
+            line_plot(
+                {kind: values(rows, key) for kind, rows in kinds.items()},
+                references={"copying the source": copy.get(key)},
+            ),
+        )
+        for key in STEP_METRICS
+        if key in steps[-1]
     ]
-    parts = [table, strips, html.grid([*metrics, *loss_plots(log)])]
-    return html.section(TITLES[system], *parts, lead=lead)
 
 
-def strips_of(system: str, arguments: argparse.Namespace) -> tuple[str, list[str]]:
+def strips_of(system: str, arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
     """Names of the columns, and rows of source, pose, the image of every step and the target, of unseen people."""
     config = load_config(f"config/demo_{system}.yaml", [f"data.image_size={arguments.size}"])
     dataset = PairDataset(arguments.data, "test", config.data.image_size, config.data.pose)
     folders = sorted((arguments.result / system / "images").glob("step_*"))
     indices = np.linspace(0, len(dataset) - 1, NUM_STRIPS).astype(int)
-    figures = []
-    labels = ["source", "pose", *(f"step {step}" for step in range(len(folders))), "target"]
+    rows = []
     for index in indices.tolist():
         name, sample = output_name(*dataset.names(index)), dataset[index]
         maps = pose_maps(sample["target_pose"][None], config.data.image_size)[0]
         source, target = (sample[f"{role}_image"].permute(1, 2, 0).numpy() for role in ("source", "target"))
         steps = [read_pixels(folder / name) for folder in folders]
-        pictures = strip([source, pose_picture(maps), *steps, target])
-        zoom = max(STRIP_WIDTH // pictures.shape[1], 1)
-        enlarged = np.ascontiguousarray(pictures.repeat(zoom, axis=0).repeat(zoom, axis=1))
-        figures.append(html.figure(enlarged))
-    return heading(labels, enlarged.shape[1]), figures
+        rows.append(image_address(strip([source, pose_picture(maps), *steps, target])))
+    return ["source", "pose", *(f"step {step}" for step in range(len(folders))), "target"], rows
 
 
-def heading(labels: list[str], width: int) -> str:
-    """Names of the columns of a strip that is `width` pixels wide."""
-    cells = "".join(f"<span style='flex:1;text-align:center'>{label}</span>" for label in labels)
-    return f"<div class='quiet' style='display:flex;max-width:{width}px'>{cells}</div>"
-
-
-def loss_plots(log: list[dict[str, float]]) -> list[str]:
+def loss_plots(log: list[dict[str, float]]) -> list[tuple[str, str]]:
     """Loss terms over training steps."""
-    cards = []
-    for title, names in LOSSES.items():
-        series = {name: values(log, name) for name in names if name in log[-1]}
-        if series:
-            plot = html.line_plot(series, x=[line["step"] for line in log], x_label="training step")
-            cards.append(html.card(f"Losses: {title}", plot))
-    return cards
+    places = [line["step"] for line in log]
+    terms = {title: {name: values(log, name) for name in names if name in log[-1]} for title, names in LOSSES.items()}
+    return [(f"Losses: {title}", line_plot(lines, places, "training step")) for title, lines in terms.items()]
 
 
 def values(rows: list[dict[str, Any]], key: str) -> list[float | None]:

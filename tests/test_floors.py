@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 FLOORS = [
-    {"config.section", "images"},
+    {"config.section", "features", "images"},
     {"data", "models", "losses", "metrics"},
     {"config"},
-    {"trainers", "evaluation"},
-    {"studio"},
+    {"trainers"},
+    {"evaluation", "studio"},
     {"scripts", "benchmarks", "train", "inference", "eval_step", "demo"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -184,7 +184,7 @@ def test_the_marked_commands_run(python, clone):
     for name in ("nted_256", "dptn_256", "nted_quantize", "dptn_resize"):
         assert (result / name / "checkpoints" / "step_00000002.pt").is_file()
     for name in ("demo_nted", "nted_256", "dptn_256"):
-        assert (result / name / "report.json").is_file()
+        assert (result / name / "images_report" / "report.json").is_file()
     for name in ("mix.png", "grid.png", "fade.png", "exchange.png", "inside/pixels.png", "exported/model.safetensors"):
         assert (result / name).is_file()
     for name in ("demo_nted/images/strips", "images/strips", "images/animations"):

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from scipy.linalg import sqrtm
 
+from metrics import distribution
 from metrics.distribution import (
     FeatureSample,
     Moments,
     frechet_distance,
     frechet_distance_of,
     kernel_distance,
-    squared_mmd,
     trace_sqrt_product,
 )
 
@@ -68,12 +68,30 @@ def test_features_that_are_not_finite_are_refused():
         Moments.of(np.array([[1.0, np.nan]]))
 
 
-def test_squared_mmd_equals_the_double_sum():
+def test_the_distance_of_subsets_is_that_of_each_by_itself(monkeypatch):
+    monkeypatch.setattr(distribution, "_BLOCK", 7)
+    a, b = features(5, 40, 3), features(6, 30, 3)
+    random = np.random.default_rng(0)
+    values = []
+    for _ in range(4):
+        x, y = (table[random.choice(len(table), 12, replace=False)] for table in (a, b))
+        values.append(kernel_distance(x, y, num_subsets=1)[0])
+    found = kernel_distance(a, b, num_subsets=4, subset_size=12)
+    assert found == (pytest.approx(np.mean(values), rel=1e-10), pytest.approx(np.std(values), rel=1e-10))
+
+
+def test_a_kept_vector_does_not_keep_its_batch():
+    sample = FeatureSample(1)
+    sample.add(["a", "b"], np.zeros((2, 4), np.float32))
+    assert sample.kept[0][2].base is None
+
+
+def test_one_subset_is_the_double_sum():
     a, b = features(5, 6, 3), features(6, 6, 3)
     kernel = lambda x, y: (x @ y / 3 + 1) ** 3  # noqa: E731
     within = sum(kernel(s[i], s[j]) for s in (a, b) for i in range(6) for j in range(6) if i != j) / 30
     across = sum(kernel(x, y) for x in a for y in b) / 36
-    assert squared_mmd(a, b) == pytest.approx(within - 2 * across, rel=1e-12)
+    assert kernel_distance(a, b, num_subsets=1) == (pytest.approx(within - 2 * across, rel=1e-12), 0)
 
 
 def test_kernel_distance_is_about_zero_for_one_distribution_and_grows_with_a_shift():

@@ -1,10 +1,13 @@
 """eval_step.py from the command line: runs of the project, folders of anyone, and bad input."""
 
 import csv
+import errno
 import json
 import re
 import shutil
 import sys
+from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +15,7 @@ import torch
 from PIL import Image
 
 from config.cli import run
+from config.load import load_config
 from data.pairs import output_name
 
 MISSING_FILES = ("alexnet-owt-7be5be79.pth", "inception_v3_google-0cc3c7bd.pth")
@@ -45,18 +49,33 @@ def test_a_run_is_scored_step_by_step_with_the_baseline(evaluation, eval_step, t
     report = load(tmp_path / "report")
     assert code == 0 and "step_02" in out
     assert [step["step"] for step in report["steps"]] == [0, 1, 2]
-    assert all(step["psnr"] > 25 > report["copy_source"]["psnr"] for step in report["steps"])
+    assert all(step["at_level"]["psnr"] > 25 > report["copy_source"]["psnr"] for step in report["steps"][:2])
+    assert report["steps"][2]["at_level"] is None and report["steps"][2]["psnr"] > 25
+    # the images of each step are those of its level: only the last is close to the clean ground truth
+    clean = [step["psnr"] for step in report["steps"]]
+    assert clean == sorted(clean) and clean[0] < clean[2] - 0.1
     assert (report["steps"][2]["fid"], report["steps"][2]["lpips"]) == (None, None)
-    assert report["counts"] == {"pairs": 12, "generated_only": 0, "ground_truth_only": 0}
+    assert report["counts"] == {"pairs": 12, "persons": 3, "generated_only": 0, "ground_truth_only": 0}
     assert set(report["slices"]) == {"visible_joints", "view", "sex"}
     assert report["steps"][2]["face_ssim"] > 0.9
     low, high = report["steps"][2]["intervals"]["ssim"]
     assert low < report["steps"][2]["ssim"] < high
     rows = list(csv.DictReader((tmp_path / "report" / "per_image.csv").open()))
-    assert len(rows) == 12 * 4 and {row["track"] for row in rows} == {"step_00", "step_01", "step_02", "copy_source"}
+    tracks = Counter((row["track"], row["target"]) for row in rows)
+    assert tracks == {
+        (track, target): 12
+        for track in ("step_00", "step_01", "step_02", "copy_source")
+        for target in ("clean", "level")[: 2 if track in ("step_00", "step_01") else 1]
+    }
+    people = {f"WOMENTeesTanks/id_{0:08d}", f"MENDenim/id_{1:08d}", f"WOMENTeesTanks/id_{2:08d}"}
+    assert {row["cluster"] for row in rows} == people
     check_missing(report["missing"], out)
     page = (tmp_path / "report" / "report.html").read_text()
-    assert "worst SSIM" in page and not re.search(r'(?:src|href)="(?!data:)|url\(|@import|<script', page)
+    assert (
+        "Worst SSIM" in page
+        and "against its own level" not in page
+        and not re.search(r'(?:src|href)="(?!data:)|url\(|@import|<script', page)
+    )
 
 
 def check_missing(missing, out):
@@ -124,7 +143,7 @@ def test_two_forms_of_file_names_give_the_same_report(evaluation, eval_step, tmp
 
 def test_every_metric_of_the_standard_protocol_on_generated_weights(folders, entry_point, monkeypatch, tmp_path):
     """The whole path with small stand-ins for the networks' weights: FID, KID and LPIPS of a set with itself."""
-    from metrics import networks, scorer
+    from metrics import networks
 
     class Colours(torch.nn.Module):
         def forward(self, images):
@@ -134,9 +153,9 @@ def test_every_metric_of_the_standard_protocol_on_generated_weights(folders, ent
         def forward(self, images, targets):
             return (images.float() - targets.float()).abs().mean(dim=(1, 2, 3))
 
-    monkeypatch.setattr(scorer.networks, "InceptionTensorFlow", Colours)
-    monkeypatch.setattr(scorer.networks, "Lpips", lambda *_: Distance())
-    monkeypatch.setattr("metrics.reals.weights_hash", lambda name: "generated")
+    monkeypatch.setattr(networks, "InceptionTensorFlow", Colours)
+    monkeypatch.setattr(networks, "Lpips", lambda *_: Distance())
+    monkeypatch.setattr(networks, "weights_hash", lambda name: "generated")
     assert networks.WEIGHTS_URLS["inception_tensorflow"]
     truth = str(folders / "truth")
     command = ["eval_step.py", "--generated", truth, "--ground_truth", truth, "--protocol", "standard"]
@@ -153,11 +172,11 @@ def test_every_metric_of_the_standard_protocol_on_generated_weights(folders, ent
     assert any("no real set" in text for text in report["decisions"])
 
 
-def test_a_protocol_that_expects_other_reals_stops(entry_point, tmp_path):
+def test_a_protocol_that_expects_other_reals_stops(score, tmp_path):
     file = tmp_path / "mine.yaml"
-    file.write_text(f"base: nted\nreal_hash: {'a' * 32}\n")
-    with pytest.raises(ValueError, match="expects aaaa"):
-        entry_point._check_reals("f" * 32, entry_point.load_protocol(str(file)))
+    file.write_text(f"base: offline\nreal_hash: {'a' * 32}\n")
+    code, _, error = score("--protocol", file)
+    assert code == 2 and "protocol mine expects aaaa" in error
 
 
 def test_the_self_check_passes(eval_step):
@@ -172,7 +191,7 @@ def test_what_does_not_match_is_listed_and_counted_and_strict_stops(score, folde
     report = load(folders / "report")
     assert code == 0 and "1 images are generated only and left out, the first: 3.png" in out
     assert report["unmatched"] == {"generated_only": ["3.png"], "ground_truth_only": ["other.png"]}
-    assert report["counts"] == {"pairs": 3, "generated_only": 1, "ground_truth_only": 1}
+    assert report["counts"] == {"pairs": 3, "targets": 3, "generated_only": 1, "ground_truth_only": 1}
     code, _, error = score("--strict")
     assert code == 2 and error.count("\n") == 1 and "--strict" in error
 
@@ -270,7 +289,7 @@ def test_jpeg_folders_of_published_names_are_read_as_they_are(steps, evaluation,
     code, out, error = eval_step("--generated", folder, "--output", tmp_path / "report", *evaluation.options)
     assert code == 0, error
     report = load(tmp_path / "report")
-    assert report["counts"] == {"pairs": 12, "generated_only": 0, "ground_truth_only": 0}
+    assert report["counts"] == {"pairs": 12, "persons": 3, "generated_only": 0, "ground_truth_only": 0}
     assert len(report["steps"]) == (3 if steps else 1)
     assert "12 generated images are not PNG" in out
 
@@ -329,3 +348,166 @@ def test_stretched_squares_are_scaled_back_where_the_protocol_says_so(low_resolu
     assert square["steps"][0]["psnr"] == pytest.approx(plain["steps"][0]["psnr"], abs=0.1)
     assert wrong["steps"][0]["psnr"] < square["steps"][0]["psnr"] - 5
     assert "scored at 256x176: scaled from the generated 256x256" in out
+
+
+def copy_of(evaluation, folder, **manifest):
+    """The generated images in a folder of their own, with a manifest as inference.py writes it."""
+    shutil.copytree(evaluation.generated, folder)
+    names = sorted(path.name for path in folder.glob("*.png"))
+    config = load_config(evaluation.options[1], evaluation.options[4:])
+    about = {
+        "run": "x", "trained_steps": 7, "weights": "w", "config": config.model_dump(mode="json"), "seed": 0,
+        "steps": ["step_00", "step_01", "step_02"], "extras": [], "names": names, "made": {"command": ["inference.py"]},
+    }  # fmt: skip
+    (folder / "manifest.json").write_text(json.dumps(about | manifest))
+    return folder
+
+
+def test_where_images_come_from_is_in_the_report(evaluation, eval_step, tmp_path):
+    folder = copy_of(evaluation, tmp_path / "images")
+    code, out, error = eval_step("--generated", folder, *evaluation.options)
+    assert code == 0, error
+    report = load(tmp_path / "images_report")
+    origin = report["origin"]
+    assert (origin["run"], origin["trained_steps"], origin["weights"]) == ("x", 7, "w")
+    assert origin["config"]["schedule"]["num_steps"] == 3 and origin["made"]["command"] == ["inference.py"]
+    assert {"time", "command"} == report["made"].keys() and "no manifest" not in out
+    assert "trained_steps: 7" in (tmp_path / "images_report" / "report.md").read_text()
+    code, out, _ = eval_step("--generated", evaluation.generated, "--output", tmp_path / "r", *evaluation.options)
+    assert load(tmp_path / "r")["origin"] is None and "note: no manifest lies beside the images" in out
+
+
+def grey_finals(folder):
+    for path in folder.glob("*.png"):
+        Image.new("RGB", (48, 64), "grey").save(path)
+
+
+def lose(*names):
+    def spoil(folder):
+        for path in [path for name in names for path in folder.glob(name)][:1]:
+            path.unlink()
+
+    return spoil
+
+
+def add_step(folder):
+    shutil.copytree(folder / "step_02", folder / "step_03")
+
+
+def add_image(folder):
+    shutil.copy(next(folder.glob("*.png")), folder / "stranger.png")
+
+
+@pytest.mark.parametrize(
+    ("manifest", "spoil", "options", "said"),
+    [
+        ({}, grey_finals, (), "is not the image of the last step"),
+        ({}, lose("*.png"), (), "lacks 1 of the 12 images"),
+        ({}, lose("step_01/*.png"), (), "step_01 lacks 1 of the 12 images"),
+        ({}, add_step, (), "step_03 is not in manifest.json"),
+        ({}, add_image, (), "stranger.png is not in manifest.json"),
+        ({"steps": []}, None, (), "step_00 is not in manifest.json"),
+        ({"run": "other"}, None, (), "are of run other, --name is x"),
+        ({}, None, ("schedule.num_steps=4",), "schedule.num_steps: 3 there, 4 here"),
+        ({"names": 5}, None, (), "manifest.json is damaged (names"),
+    ],
+)
+def test_images_that_do_not_agree_with_their_manifest_are_refused(
+    evaluation, eval_step, tmp_path, manifest, spoil, options, said
+):
+    folder = copy_of(evaluation, tmp_path / "images", **manifest)
+    if spoil:
+        spoil(folder)
+    code, _, error = eval_step("--generated", folder, *evaluation.options, *options)
+    assert code == 2 and said in error and not (tmp_path / "images_report").exists()
+
+
+def test_steps_of_another_run_are_seen_without_a_manifest_too(evaluation, eval_step, tmp_path):
+    shutil.copytree(evaluation.generated, tmp_path / "images")
+    grey_finals(tmp_path / "images")
+    code, _, error = eval_step("--generated", tmp_path / "images", *evaluation.options)
+    assert code == 2 and "two runs are mixed" in error
+
+
+def test_keypoints_of_a_part_of_the_images_are_enough(evaluation, eval_step, tmp_path):
+    shutil.copytree(evaluation.root, tmp_path / "data")
+    for path in sorted((tmp_path / "data" / "pose").rglob("*.txt"))[::2]:
+        path.unlink()
+    options = [option for option in evaluation.options if not option.startswith("data.root")]
+    data = f"data.root={tmp_path / 'data'}"
+    code, _, error = eval_step("--generated", evaluation.generated, "--output", tmp_path / "r", *options, data)
+    assert code == 0, error
+    assert load(tmp_path / "r")["steps"][2]["face_ssim"] > 0.9
+    rows = list(csv.DictReader((tmp_path / "r" / "per_image.csv").open()))
+    assert {bool(row["face_ssim"]) for row in rows if row["track"] == "step_02"} == {True, False}
+
+
+def test_a_full_disk_keeps_the_old_report_and_shows_the_numbers(score, folders, monkeypatch):
+    assert score("--output", folders / "report")[0] == 0
+    before = {path: path.read_bytes() for path in (folders / "report").iterdir()}
+
+    def full(path, *_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    code, out, error = score("--output", folders / "report")
+    assert code == 2 and "report.json cannot be written (No space left on device)" in error and "0.9" in out
+    assert {path: path.read_bytes() for path in (folders / "report").iterdir()} == before
+
+
+def test_two_methods_side_by_side_have_a_report_each(folders, eval_step):
+    shutil.copytree(folders / "fake", folders / "other")
+    for name in ("fake", "other"):
+        assert eval_step("--generated", folders / name, "--ground_truth", folders / "truth")[0] == 0
+        assert load(folders / f"{name}_report")["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path: path.write_bytes(b"PK\x03\x04\xff"), "stats.npz is no list of images"),
+        (lambda path: None, "stats.npz does not exist"),
+        (lambda path: path.mkdir(), "stats.npz holds no images"),
+    ],
+)
+def test_reals_that_are_none_are_named(score, folders, make, said):
+    make(folders / "stats.npz")
+    code, _, error = score("--real", folders / "stats.npz")
+    assert code == 2 and said in error
+
+
+def test_names_without_partner_are_cut_in_the_report_and_whole_in_a_file(score, folders):
+    for index in range(50):
+        shutil.copy(folders / "fake" / "0.png", folders / "fake" / f"extra_{index:02d}.png")
+    assert score("--output", folders / "report")[0] == 0
+    text = (folders / "report" / "report.md").read_text()
+    assert "Generated only (50)" in text and "extra_19" in text and "extra_20" not in text
+    assert (folders / "report" / "unmatched.txt").read_text().count("generated_only\textra_") == 50
+
+
+def test_the_share_of_canvas_is_said(low_resolution, eval_step):
+    report, out = low_resolution_scores(eval_step, low_resolution, "plain", "dptn")
+    assert report["canvas_share"] == pytest.approx(80 / 256) and "31 % of the pixels behind SSIM" in out
+    small = low_resolution / "small"
+    for name in ("truth", "plain"):
+        (small / name).mkdir(parents=True)
+        for path in (low_resolution / "plain").iterdir():
+            with Image.open(path) as image:
+                image.resize((44, 64)).save(small / name / path.name)
+    report, out = low_resolution_scores(eval_step, small, "plain", "dptn")
+    assert report["canvas_share"] == pytest.approx(1 - 44 * 64 / 256**2) and "96 % of the pixels" in out
+
+
+def test_the_offline_protocol_scores_sets_and_persons_without_a_download(evaluation, eval_step, tmp_path):
+    arguments = ["--generated", evaluation.generated, "--protocol", "offline", *evaluation.options]
+    code, out, error = eval_step(*arguments, "--output", tmp_path / "report")
+    assert code == 0, error
+    report = load(tmp_path / "report")
+    assert report["missing"] == [] and "fid" not in report["steps"][2] and "fd_lite0" in out
+    distances = [step["fd_lite0"] for step in report["steps"]]
+    assert distances[0] > distances[2] > 0 and report["steps"][0]["at_level"]["fd_lite0"] < distances[0]
+    # each view of these persons is another picture: the source alone is found, in the gallery itself
+    assert 0 <= report["steps"][2]["recall_1"] < report["copy_source"]["recall_1"] == 1
+    assert report["reals"]["gallery"] == "12 images of 3 persons"
+    page = (tmp_path / "report" / "report.html").read_text()
+    assert all(text in page for text in ("fd_lite0", "own person nearest", "spectral distance"))

@@ -4,16 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from metrics.folders import (
-    find_sources,
-    list_images,
-    match_folders,
-    plain_key,
-    read_image_list,
-    sex,
-    step_folders,
-    view_change,
-)
+from metrics.folders import list_images, match_folders, read_image_list, step_folders
+from metrics.names import deepfashion_images, sex, view_change
 
 FLAT = "fashionWOMENTees_Tanksid0000000202_{}"
 PAIR = "fashionWOMENTeesTanksid0000000202_1front_2_fashionWOMENTeesTanksid0000000202_3back_vis"
@@ -39,6 +31,18 @@ def touch(folder: Path, *names: str) -> Path:
         (f"{PAIR}.png", FLAT.format("3back") + ".jpg"),
         ("0001_to_0002.png", "0002.jpg"),
         ("x_front_to_x_back_vis.png", "x_back.png"),
+        ("a.jpg___b.jpg_vis.jpg", "b.jpg"),
+        ("a.jpg_b.jpg_vis.png", "b.webp"),
+        ("a.jpg___b.jpg.png", "b.png"),
+        ("0002_c1s1_01.jpg___0002_c2s1_02.jpg_vis.png", "0002_c2s1_02.jpg"),
+        (
+            f"{FLAT.format('1front')}.jpg___{FLAT.format('6flat')}.jpg_vis.jpg",
+            "WOMEN/Tees_Tanks/id_00000002/02_6_flat.jpg",
+        ),
+        ("WOMEN-Tees_Tanks-id_00000002-02_7_additional.jpg", "WOMEN/Tees_Tanks/id_00000002/02_7_additional.jpg"),
+        ("img-a-b_2_img-a-c_vis.png", "img/a/c.jpg"),
+        ("img-a-b_2_img-a-c_vis.png", "a/c.jpg"),
+        ("女/一.png", "女/一.jpg"),
     ],
 )
 def test_a_generated_image_finds_its_ground_truth(tmp_path, generated, truth):
@@ -63,19 +67,31 @@ def test_two_files_of_one_name_are_an_error(tmp_path):
         match_folders(touch(tmp_path / "g", "a.png"), touch(tmp_path / "t", "a.png", "a.jpg"))
 
 
-def test_the_source_of_a_pair_is_found_by_its_name(tmp_path):
-    folder = touch(tmp_path, "WOMEN/Tees_Tanks/id_00000002/02_1_front.jpg", "other.jpg")
-    assert find_sources([f"{PAIR}.png"], folder) == {
-        f"{PAIR}.png": folder / "WOMEN/Tees_Tanks/id_00000002/02_1_front.jpg"
-    }
+def test_other_names_are_compared_as_they_are(tmp_path):
+    names = ["11_1.png", "1_11.png", "女.png", "男.png", "a-b.png", "a_b.png", "a b.png", "é.png", "e.png"]
+    found = match_folders(touch(tmp_path / "g", *names[1:]), touch(tmp_path / "t", *names))
+    assert {name: truth.name for name, (_, truth) in found.pairs.items()} == {name: name for name in names[1:]}
+    assert found.ground_truth_only == ["11_1.png"]
+    with pytest.raises(ValueError, match=r"no image of .*first: 1_11\.png"):
+        match_folders(touch(tmp_path / "one", "1_11.png"), touch(tmp_path / "other", "11_1.png"))
 
 
-def test_a_path_and_its_flattened_name_have_one_key():
-    assert plain_key("img/MEN/Denim/id_00000080/01_1_front.jpg") == plain_key("fashionMENDenimid0000008001_1front.png")
+def test_the_source_of_a_pair_is_found_by_its_name_and_not_left_out(tmp_path):
+    names = [f"WOMEN/Tees_Tanks/id_00000002/02_{view}.jpg" for view in ("1_front", "3_back")]
+    folder = touch(tmp_path / "t", *names, "other.jpg")
+    found = match_folders(touch(tmp_path / "g", f"{PAIR}.png"), folder)
+    assert found.sources == {f"{PAIR}.png": folder / names[0]}
+    assert found.ground_truth_only == ["other.jpg"]
+
+
+def test_a_path_and_its_flattened_name_are_one_image():
+    path, flat = "img/MEN/Denim/id_00000080/01_1_front.jpg", "fashionMENDenimid0000008001_1front.png"
+    assert deepfashion_images(path) == deepfashion_images(flat) != []
 
 
 def test_step_folders_come_in_order_and_are_no_final_images(tmp_path):
-    folder = touch(tmp_path, "a.png", *(f"step_{index:02d}/a.png" for index in range(11)))
+    beside = ["strips/a.png", "animations/a.webp", ".ipynb_checkpoints/a.png", "@eaDir/a.png", "._a.png"]
+    folder = touch(tmp_path, "a.png", *beside, *(f"step_{index:02d}/a.png" for index in range(11)))
     assert [path.name for path in step_folders(folder)] == [f"step_{index:02d}" for index in range(11)]
     assert list_images(folder) == [folder / "a.png"]
 
@@ -101,8 +117,14 @@ def test_a_list_of_images_takes_paths_and_flattened_names(tmp_path):
     listed.write_text("nothing.jpg\n")
     with pytest.raises(ValueError, match="lst:1: image nothing"):
         read_image_list(listed, [tmp_path, folder])
+    listed.write_bytes(b"PK\x03\x04\xff\xfe")
+    with pytest.raises(ValueError, match=r"train\.lst is no list"):
+        read_image_list(listed, [tmp_path])
+    with pytest.raises(ValueError, match=r"nowhere\.lst does not exist"):
+        read_image_list(tmp_path / "nowhere.lst", [tmp_path])
 
 
 def test_slices_are_read_from_names():
     assert (view_change(f"{PAIR}.png"), sex(f"{PAIR}.png")) == ("front -> back", "women")
-    assert (sex("fashionMENDenimid1_1front.png"), view_change("a.png"), sex("a.png")) == ("men", None, None)
+    assert (sex("fashionMENDenimid0000000101_1front.png"), view_change("a.png"), sex("a.png")) == ("men", None, None)
+    assert view_change("backpack_2_front_door.png") is None

@@ -41,7 +41,7 @@ def test_the_pixels_of_training_score_as_equal_against_the_raw_files(
         Image.fromarray(small).save(tmp_path / "generated" / f"{index}.png")
     code, _, error = eval_step("--generated", tmp_path / "generated", "--ground_truth", tmp_path / "raw")
     assert code == 0, error
-    assert json.loads((tmp_path / "report.json").read_text())["steps"][0]["identical"] == 2
+    assert json.loads((tmp_path / "generated_report" / "report.json").read_text())["steps"][0]["identical"] == 2
 
 
 def test_no_format_that_runs_programs_is_opened(eval_step, make_picture, tmp_path):

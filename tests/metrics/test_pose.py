@@ -3,6 +3,7 @@
 import numpy as np
 import torch
 
+from images.pixels import to_tensor
 from losses.face import face_crop
 from metrics.paired import SsimWindow, ssim
 from metrics.pose import openpose_from_coco, pckh
@@ -47,8 +48,8 @@ def test_a_detector_scores_the_images_whose_joints_are_known():
     coco[0], coco[5], coco[6] = torch.tensor([50.0, 20]), torch.tensor([60.0, 40]), torch.tensor([40.0, 40])
     scorer = Scorer(PROTOCOLS["nted"], torch.device("cpu"))
     scorer.detector = lambda images: [coco, None, coco]
-    blank = [np.zeros((8, 8, 3), np.uint8)] * 3
-    assert scorer.pose_scores(blank, [person(), person(), None]) == [1, 0, None]
+    found = scorer.pose_scores(torch.zeros(3, 3, 8, 8), [person(), person(), None])
+    np.testing.assert_array_equal(found["pckh"], [1, 0, np.nan])
 
 
 def test_faces_are_scored_where_both_eyes_are_found():
@@ -58,10 +59,11 @@ def test_faces_are_scored_where_both_eyes_are_found():
     fakes[1][:40] = 0
     boxes = np.array([[40, 20, 50, 20], [40, 20, 50, 20], [-1, -1, -1, -1]])
     scorer = Scorer(PROTOCOLS["nted"], torch.device("cpu"), face_crop=face_crop)
-    scores = [row["face_ssim"] for row in scorer.face_scores(fakes, truths, boxes)]
+    scores = scorer.face_scores(to_tensor(fakes), to_tensor(truths), boxes)["face_ssim"]
     crops = [
         face_crop(torch.from_numpy(image).permute(2, 0, 1)[None].float(), torch.from_numpy(boxes[1:2]))[0]
         for image in (fakes[1], truths[1])
     ]
     expected = ssim(*(crop.permute(1, 2, 0).double().numpy() / 255 for crop in crops), SsimWindow(7))
-    assert np.allclose(scores[:2], [1, expected]) and scores[2] is None
+    assert np.allclose(scores[:2], [1, expected]) and np.isnan(scores[2])
+    assert scorer.face_scores(to_tensor(fakes), to_tensor(truths), np.full((3, 4), -1)) == {}

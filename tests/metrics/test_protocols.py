@@ -6,7 +6,7 @@ from metrics.protocols import PROTOCOLS, load_protocol
 
 
 def test_the_named_protocols_are_those_of_the_field():
-    assert sorted(PROTOCOLS) == ["dptn", "dptn_stretched", "nted", "standard"]
+    assert sorted(PROTOCOLS) == ["dptn", "dptn_stretched", "nted", "offline", "standard"]
     nted, dptn, standard = (PROTOCOLS[name] for name in ("nted", "dptn", "standard"))
     assert (nted.ssim["ssim"].window, nted.ssim["ssim"].size, nted.real_count) == ("uniform", 51, 48_674)
     assert (dptn.crop_columns, dptn.canvas) == ((40, 215), (256, 256))
@@ -38,6 +38,12 @@ def test_a_file_changes_the_protocol_that_it_builds_on(tmp_path):
         ("inception: inception_tensorflow", "tensorflow"),
         ("just words", "key: value"),
         ("a: [", "not YAML"),
+        ("base: [nted]", "is no protocol"),
+        ("base: {a: b}", "is no protocol"),
+        ("1: 2", "mine.yaml: 1: "),
+        ("ssim: 5", "mine.yaml: ssim: "),
+        ("canvas: wide", "mine.yaml: canvas: "),
+        ("- base", "key: value"),
     ],
 )
 def test_a_wrong_file_is_one_clear_line(tmp_path, text, said):

@@ -38,9 +38,9 @@ def published(dataset: Path, tmp_path: Path) -> Path:
 
 def draw(command: Callable[..., int], root: Path, folder: Path) -> dict[str, bytes]:
     """The images that inference.py writes with the run in `folder`, by name."""
-    words = [*run_flags(folder, "run"), "--output_dir", folder / root.name, f"data.root={root}"]
-    assert command(inference.main, *words) == 0
-    return {path.name: path.read_bytes() for path in (folder / root.name).glob("*.png")}
+    output = folder / f"{root.name}_images"
+    assert command(inference.main, *run_flags(folder, "run"), "--output_dir", output, f"data.root={root}") == 0
+    return {path.name: path.read_bytes() for path in output.glob("*.png")}
 
 
 @pytest.mark.parametrize("system", NUM_STEPS)
