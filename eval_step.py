@@ -23,6 +23,7 @@ from config.cli import Parser, run
 from config.load import load_config
 from config.schema import Config
 from data.frames import keypoint_frame
+from data.lists import check_listed
 from data.openpose import DEEPFASHION_FRAME, pose_file, read_keypoints
 from data.pairs import output_name, read_list, read_pairs, store_key
 from data.pose import face_box, to_image_frame
@@ -145,7 +146,10 @@ def task_from_config(arguments: argparse.Namespace, protocol: Protocol) -> Task:
     }
     schedule = build_schedule(config.schedule, dataset.size)
     _add_tracks(task, arguments, {name: present[name] for name in names}, schedule)
-    task.reals = [dataset.image(name) for name in read_list(reals)] if reals.is_file() else []
+    names = read_list(reals) if reals.is_file() else []
+    if dataset.has_raw:
+        check_listed(dataset.root, names)
+    task.reals = [dataset.image(name) for name in names]
     return task
 
 
