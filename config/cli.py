@@ -26,6 +26,7 @@ _REMEDIES = {
     errno.EACCES: "; choose a place that you may read and write",
     errno.EROFS: "; choose a place that may be written",
     errno.ENOSPC: "; free some disk space or choose another place",
+    errno.EEXIST: "; it is a file where a folder should be: choose another place",
     errno.EISDIR: "; name a file, not a folder",
     errno.ENOTDIR: "; a part of this path is a file, not a folder",
 }

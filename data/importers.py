@@ -213,7 +213,7 @@ def _text_lines(path: str | Path) -> list[tuple[str, str]]:
 def _read_text(path: str | Path) -> str:
     path = Path(path)
     if not path.is_file():
-        raise ValueError(f"{path} does not exist")
+        raise ValueError(f"{path} is no file" if path.exists() else f"{path} does not exist")
     if path.stat().st_size > _MAX_BYTES:
         raise ValueError(f"{path} has over {_MAX_BYTES} bytes; split it")
     try:

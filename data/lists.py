@@ -31,13 +31,17 @@ def find_images(root: Path) -> list[str]:
 
 def listed_names(root: Path) -> dict[str, list[str]]:
     """The image names in each list and pairs file that `root` has, by the file's name."""
-    names = {file: read_list(root / file) for file in LISTS if (root / file).is_file()}
-    return names | {file: unique_names(lines) for file, lines in read_splits(root).items()}
+    return read_lists(root) | {file: unique_names(lines) for file, lines in read_splits(root).items()}
+
+
+def read_lists(root: Path) -> dict[str, list[str]]:
+    """The names in each list that `root` has, by the file's name; one without a line is none."""
+    return {file: read_list(root / file) for file in LISTS if (root / file).is_file() and _has_text(root / file)}
 
 
 def read_splits(root: Path) -> dict[str, list[PairLine]]:
-    """The lines of each pairs file that `root` has, by the file's name."""
-    return {file: read_pairs(root / file) for file in PAIRS if (root / file).is_file()}
+    """The lines of each pairs file that `root` has, by the file's name; one without a line is none."""
+    return {file: read_pairs(root / file) for file in PAIRS if (root / file).is_file() and _has_text(root / file)}
 
 
 def other_names(root: Path, names: Iterable[str]) -> dict[str, str]:
@@ -59,3 +63,8 @@ def check_listed(root: Path, names: Iterable[str]) -> None:
             f"run python -m scripts.check_data --root {root} --fix, which writes the files' names into the lists"
         )
     check_distinct(names, str(root))
+
+
+def _has_text(path: Path) -> bool:
+    with path.open("rb") as file:
+        return bool(file.read(1000).strip())

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from data.lists import LISTS, PAIRS, other_names
-from data.pairs import PairLine, read_list, read_pairs, write_pairs
+from data.lists import other_names, read_lists, read_splits
+from data.pairs import PairLine, write_pairs
 from images.writing import write_bytes, write_text
 
 COPY_SUFFIX = ".before_fix"
@@ -19,13 +19,12 @@ def mend_lists(root: Path) -> list[str]:
     Returns:
         what was done, one text a file.
     """
-    done = [_mend_list(root, root / file) for file in LISTS if (root / file).is_file()]
-    done += [_mend_pairs(root, root / file) for file in PAIRS if (root / file).is_file()]
+    done = [_mend_list(root, root / file, names) for file, names in read_lists(root).items()]
+    done += [_mend_pairs(root, root / file, lines) for file, lines in read_splits(root).items()]
     return [text for text in done if text]
 
 
-def _mend_list(root: Path, path: Path) -> str:
-    names = read_list(path)
+def _mend_list(root: Path, path: Path, names: list[str]) -> str:
     others = other_names(root, names)
     mended = list(dict.fromkeys(others.get(name, name) for name in names))
     if mended == names:
@@ -35,8 +34,7 @@ def _mend_list(root: Path, path: Path) -> str:
     return f"{path}: {len(others)} names are those of the files, {len(names) - len(mended)} copies are out"
 
 
-def _mend_pairs(root: Path, path: Path) -> str:
-    lines = read_pairs(path)
+def _mend_pairs(root: Path, path: Path, lines: list[PairLine]) -> str:
     others = other_names(root, {name for line in lines for name in (line.target, *line.sources)})
     mended = []
     for line in lines:

@@ -41,13 +41,13 @@ def make_record(values: Mapping[str, bytes], files: Iterable[FileState]) -> byte
     """The record of an image's values, by key, as a store holds it."""
     sums = {posixpath.splitext(key)[1]: zlib.crc32(value) for key, value in values.items()}
     text = json.dumps([sums, list(files)], separators=(",", ":")).encode()
-    return b"%08x" % zlib.crc32(text) + text
+    return _checksum(text) + text
 
 
 def parse_record(value: bytes) -> Record | None:
     """A record; None where it is damaged."""
     try:
-        if int(value[:8], 16) != zlib.crc32(value[8:]):
+        if value[:8] != _checksum(value[8:]):
             return None
         sums, files = json.loads(value[8:])
         return Record(dict(sums), tuple(FileState(*file) for file in files))
@@ -75,6 +75,10 @@ def is_unchanged(root: Path, state: FileState) -> bool:
     if (status.st_size, status.st_mtime_ns) == (state.size, state.changed):
         return True
     return status.st_size == state.size and _digest(path) == state.digest
+
+
+def _checksum(text: bytes) -> bytes:
+    return b"%08x" % zlib.crc32(text)
 
 
 def _digest(path: Path) -> str:

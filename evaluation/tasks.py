@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from config.schema import Config
+from data.lists import check_listed
 from data.pairs import output_name, read_list, read_pairs
 from evaluation.dataset import Dataset
 from evaluation.manifest import FILE, Manifest, read_manifest
@@ -93,7 +94,10 @@ def _from_config(request: Request, manifest: Manifest | None) -> Task:
         "ground_truth_only": sorted(every.keys() - present.keys()),
     }
     _add_tracks(task, request, {name: present[name] for name in names})
-    task.reals = [dataset.image(name) for name in read_list(reals)] if reals.is_file() else []
+    real_names = read_list(reals) if reals.is_file() else []
+    if dataset.has_raw:
+        check_listed(dataset.root, real_names)
+    task.reals = [dataset.image(name) for name in real_names]
     return task
 
 

@@ -21,9 +21,9 @@ from tqdm import tqdm
 
 from config.cli import run
 from data.importers import read_pairs_csv
-from data.lists import check_listed, find_images
+from data.lists import check_listed, find_images, read_lists
 from data.openpose import pose_file, read_keypoints
-from data.pairs import PairLine, across_people, build_pairs, check_distinct, has_torso, read_list, write_pairs
+from data.pairs import PairLine, across_people, build_pairs, check_distinct, has_torso, write_pairs
 from images.names import person_of
 
 _LOG = logging.getLogger("make_pairs")
@@ -89,13 +89,13 @@ def lines_of_every_pair(root: Path) -> Lines:
 
 def lines_by_rule(root: Path, test_every: int) -> Lines:
     """Lines of each split by the pair rule; raises ValueError where it gives none, with the reason."""
-    splits = {split: read_list(root / f"{split}.lst") for split in SPLITS if (root / f"{split}.lst").is_file()}
-    names = sorted({name for split in splits.values() for name in split}) if splits else find_images(root)
+    splits = {file.removesuffix(".lst"): names for file, names in read_lists(root).items()}
+    names = sorted({name for members in splits.values() for name in members}) if splits else find_images(root)
     check_listed(root, names)
     joints = read_all_joints(root, names)
     if splits:
-        lines = {split: build_pairs({name: joints[name] for name in listed if name in joints})
-                 for split, listed in splits.items()}  # fmt: skip
+        lines = {split: build_pairs({name: joints[name] for name in members if name in joints})
+                 for split, members in splits.items()}  # fmt: skip
     else:
         lines = split_people(build_pairs(joints), test_every)
     if not any(lines.values()):

@@ -119,3 +119,22 @@ def test_lists_decide_the_split_and_an_empty_one_is_told(tmp_path: Path) -> None
     (root / "test.lst").write_text("img/bob_1.jpg\n")
     assert make(root) == 0
     assert (root / "train_pairs.txt").exists() and not (root / "test_pairs.txt").exists()
+
+
+def test_lists_decide_who_is_paired_with_whom(tmp_path: Path) -> None:
+    root = write_images(tmp_path, [f"img/{person}_{view}.jpg" for person in ("ann", "bob") for view in (1, 2)])
+    (root / "train.lst").write_text("img/ann_1.jpg\nimg/ann_2.jpg\n")
+    (root / "test.lst").write_text("img/bob_1.jpg\nimg/bob_2.jpg\n")
+    assert make(root) == 0
+    for split, person in (("train", "ann"), ("test", "bob")):
+        targets = {target for target, _ in pairs_of(read_pairs(root / f"{split}_pairs.txt"))}
+        assert targets == {f"img/{person}_{view}.jpg" for view in (1, 2)}
+
+
+def test_empty_files_of_an_earlier_command_do_not_stop_the_next(tmp_path: Path) -> None:
+    root = write_images(tmp_path, ["img/ann_1.jpg", "img/ann_2.jpg"])
+    assert make(root) == 0
+    (root / "test_pairs.txt").write_text("")
+    (root / "test.lst").write_text("\n")
+    assert prepare(root) == 0 and run_script(check_data.main, "--root", root, "--sheet", tmp_path / "s.png") == 0
+    assert make(root) == 0

@@ -20,6 +20,7 @@ from PIL import Image
 from data.dataset import PairDataset
 from data.openpose import pose_file, read_keypoints, write_keypoints
 from data.pairs import store_key
+from data.records import FileState, make_record, parse_record
 from data.store import ImageStore, StoreMeta, StoreWriter
 from scripts import prepare_data
 from tests.data.conftest import NAMES, run_script, standing
@@ -157,6 +158,15 @@ def test_any_flipped_bit_of_a_value_is_found(tree: Path, capsys: pytest.CaptureF
         path.write_bytes(whole)
     assert prepare(tree, "--verify") == 0
     assert KEY in capsys.readouterr().err
+
+
+def test_every_bit_of_a_record_counts() -> None:
+    record = make_record({"a.png": b"pixels"}, [FileState("a.jpg", 1, 2, "3")])
+    assert parse_record(record) is not None
+    for place in range(8 * len(record)):
+        changed = bytearray(record)
+        changed[place // 8] ^= 1 << place % 8
+        assert parse_record(bytes(changed)) is None, place
 
 
 def test_how_many_images_are_good_is_said(tree: Path, caplog: pytest.LogCaptureFixture) -> None:
