@@ -36,7 +36,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 def build_config(values: Mapping[str, Any], origins: Origins | None = None, source: str = "configuration") -> Config:
     """Check a nested mapping and freeze it; raises ValueError with one line."""
     origins = origins or {}
-    parts = {name: _part_of_family(name, values[name], origins, source) for name in FAMILIES if values.get(name)}
+    parts = {name: _part_of_family(name, values[name], origins, source) for name in FAMILIES if name in values}
     return _checked(Config, {**values, **parts}, (), origins, source)
 
 
@@ -102,7 +102,7 @@ def _part_of_family(name: str, values: Any, origins: Origins, source: str) -> An
     """A section with the options of its kind."""
     if not isinstance(values, Mapping):
         return values
-    family, kind = FAMILIES[name], str(values.get("kind"))
+    family, kind = FAMILIES[name], str(values.get("kind", ""))
     if kind not in family:
         where = origins.get((name, "kind"), source)
         raise ValueError(f"{where}: {name}.kind (value {kind!r}): no such kind{_suggest(kind, family)}")

@@ -219,7 +219,8 @@ def misfit(system: str, config: Any) -> str | None:
     """Why the configuration of a run does not describe a published system; None where it does."""
     stepwise = system.endswith("-step")
     for key, expected in _FORMS[system].items():
-        value = reduce(getattr, key.split("."), config)
+        # a part may be null, and another kind has other options
+        value = reduce(lambda part, name: getattr(part, name, None), key.split("."), config)
         if value != expected:
             return f"{key} is {value}, {system} has {expected}"
     num_steps = config.schedule.num_steps

@@ -47,6 +47,8 @@ def main() -> None:
     config, folder = config_from(arguments), Path(arguments.checkpoints_dir) / arguments.name
     if arguments.step < 0:
         raise ValueError(f"--step is {arguments.step}; it must be 0 or more")
+    if config.discriminator is None:
+        raise ValueError(f"discriminator is null; import {arguments.system} with its discriminator")
     if list_checkpoints(folder / "checkpoints"):
         raise ValueError(f"{folder} already has checkpoints; use another --name")
     contents = [read_published(path, arguments.trust) for path in arguments.input]

@@ -51,9 +51,9 @@ class Trainer:
 
     def __init__(self, config: Config, folder: Path, world: World) -> None:
         self.config, self.folder, self.world = config, folder, world
-        self.micro_batch_size, self.num_micro = micro_batches(config, world.size)
         self.data: dict[str, str] = {}
         with world.together():
+            self.micro_batch_size, self.num_micro = micro_batches(config, world.size)
             self.dataset = PairDataset(
                 config.data.root,
                 "train",
@@ -67,9 +67,9 @@ class Trainer:
             if world.is_main:
                 self.data = fingerprint(self.dataset)
             self._check_folder()
+            self.validation = Validation(config, world)
         self.engine = Engine(config, world)
         self._resume()
-        self.validation = Validation(config, world)
 
     @property
     def total_steps(self) -> int:

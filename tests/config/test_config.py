@@ -102,6 +102,14 @@ def test_a_broken_file_is_one_line(text, message, tmp_path):
         load_config(tmp_path / "mine.yaml")
 
 
+@pytest.mark.parametrize("family", ["schedule", "generator", "discriminator", "objective"])
+def test_a_section_without_a_kind_is_one_line(family, tmp_path):
+    whole = load_config("config/unet_256.yaml").model_dump(mode="json")
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump({**whole, family: {}}))
+    with pytest.raises(ValueError, match=rf"^[^\n]*mine\.yaml: {family}\.kind[^\n]*valid names: [^\n]*$"):
+        load_config(tmp_path / "mine.yaml")
+
+
 def test_a_missing_file_names_the_nearest():
     with pytest.raises(ValueError, match=r"did you mean config/nted_256\.yaml"):
         load_config("config/nted_265.yaml")

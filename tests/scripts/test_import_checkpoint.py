@@ -16,7 +16,7 @@ from models.originals import SYSTEMS, State, to_published
 from models.originals_files import pack
 from scripts import export_original, import_checkpoint
 from studio.pipeline import StepPose
-from tests.runs import tiny_config
+from tests.runs import save_run, tiny_config
 from trainers.build import build_networks
 from trainers.checkpoints import load_checkpoint
 from trainers.distributed import World
@@ -249,3 +249,17 @@ def test_export_says_why_a_crossed_run_has_no_published_form(tmp_path, importing
     flags = ["--name", "run", "--checkpoints_dir", tmp_path / "result", "--output", tmp_path / "out"]
     assert command(export_original.main, *flags) == 2
     assert "no published system: schedule.kind is quantize" in capsys.readouterr().err
+
+
+NO_DISCRIMINATOR = ["discriminator=null", *(f"objective.{name}=0" for name in ("gan", "step", "r1_gamma"))]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_config_without_a_discriminator_is_no_published_system(system, tmp_path, importing, command, capsys):
+    config = config_of(system, Path(), *NO_DISCRIMINATOR)
+    assert importing(system, config, save(tmp_path, pack(system, states(config_of(system))))) == 2
+    assert f"error: discriminator is null; import {system} with its discriminator" in capsys.readouterr().err
+    save_run(tmp_path / "result" / "mine", config)
+    flags = ["--name", "mine", "--checkpoints_dir", tmp_path / "result", "--output", tmp_path / "out"]
+    assert command(export_original.main, *flags) == 2
+    assert "error: this run is no published system: discriminator.kind is None, " in capsys.readouterr().err

@@ -250,6 +250,18 @@ def test_bad_data_of_one_process_is_named_once_and_all_is_saved(rank, good_steps
     assert (saved["step"] if saved else 0) == good_steps
 
 
+def test_what_stops_every_process_is_said_once(dataset, tmp_path):
+    untested = tmp_path / "untested"
+    untested.mkdir()
+    for path in dataset.iterdir():
+        if path.name != "test_pairs.txt":
+            (untested / path.name).symlink_to(path)
+    flags = ["--config=config/dptn_256.yaml", "--name=run", f"--checkpoints_dir={tmp_path}"]
+    keys = overrides("dptn", untested, "schedule.num_steps=2", "rollout.window=2")
+    done = subprocess.run([*TWO_PROCESSES, "train.py", *flags, *keys], capture_output=True, text=True)
+    assert done.stderr.count("error: ") == 1 and "test_pairs.txt does not exist" in done.stderr, done.stderr[-2000:]
+
+
 def test_bad_data_saves_what_is_learnt(dataset, tmp_path, monkeypatch):
     trainer = Trainer(tiny("dptn", dataset, "trainer.max_steps=5"), tmp_path / "run", ALONE)
     read = trainer.dataset.store.read
