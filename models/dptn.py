@@ -6,6 +6,7 @@ import itertools
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
@@ -101,7 +102,7 @@ class _Blocks:
     def decoder(self, c_in: int, c_out: int) -> nn.Module:
         hidden = min(c_in, c_out)
         layers = [*_norm_act(c_in), self.conv(c_in, hidden, 3, 1, 1), *_norm_act(hidden), self.up_conv(hidden, c_out)]
-        return Block(*layers, shortcut=self.up_conv(c_in, c_out))
+        return DecoderBlock(*layers, shortcut=self.up_conv(c_in, c_out))
 
     def output(self, c_in: int) -> nn.Module:
         return Block(nn.LeakyReLU(0.1, inplace=True), nn.ReflectionPad2d(1), self.conv(c_in, 3, 3), nn.Tanh())
@@ -117,6 +118,19 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.model(x) if self.shortcut is None else self.model(x) + self.shortcut(x)
+
+
+class DecoderBlock(Block):
+    """A block whose last layer and shortcut are transposed convolutions: their sum is one, over the joined channels."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        *layers, last = self.model
+        hidden = x
+        for layer in layers:
+            hidden = layer(hidden)
+        weight, bias = torch.cat((last.weight, self.shortcut.weight)), last.bias + self.shortcut.bias
+        joined = torch.cat((hidden, x), dim=1)
+        return F.conv_transpose2d(joined, weight, bias, last.stride, last.padding, last.output_padding)
 
 
 class TokenNorm(nn.InstanceNorm1d):

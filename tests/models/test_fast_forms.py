@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.device import fused_attention_is_slow
 from models.discriminators import StyleGAN2Block
-from models.dptn import Attention, TokenNorm
+from models.dptn import Attention, TokenNorm, _Blocks
 from models.layers import Blur, ConvLayer, InstanceNorm
 from models.nted import RenderLayer, TextureExtraction, _standardise
 
@@ -75,6 +75,12 @@ def test_a_residual_block_is_the_sum_of_its_branches_over_sqrt_2():
         return (branch + plain_conv_layer(block.skip, x, True)) / math.sqrt(2)
 
     assert_same(block, plain, features(2, 3, 8, 6))
+
+
+@pytest.mark.parametrize("widths", [(3, 5), (5, 3)])
+def test_a_decoder_block_is_the_sum_of_its_layers_and_its_shortcut(widths):
+    block = _Blocks(spectral_norm=True, init="xavier", gain=1).decoder(*widths).double()
+    assert_same(block, lambda x: block.model(x) + block.shortcut(x), features(2, widths[0], 8, 6))
 
 
 def test_activations_in_place_leave_second_derivatives_exact():
