@@ -59,6 +59,11 @@ def keypoint_frame(root: str | Path, default: Frame, asked: Frame | None = None)
     return stated or asked or default
 
 
+def usual_frame(name: str) -> Frame:
+    """The frame of a dataset that states none, by the form of an image's name: Market-1501's, else DeepFashion's."""
+    return MARKET_FRAME if dataset_of(name) == "market" else DEEPFASHION_FRAME
+
+
 def parse_frame(text: str) -> Frame:
     """`256-176` or `256-176+40` (height, width, x of the left edge) as a frame, for a command line."""
     match = re.fullmatch(r"(\d{1,5})-(\d{1,5})(?:\+(\d{1,5}))?", text)

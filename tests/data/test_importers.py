@@ -427,3 +427,9 @@ def test_joints_that_are_no_pixels_of_the_photo_are_refused(tmp_path: Path) -> N
         with pytest.raises(ValueError, match=rf"a\.png: .*{complaint}"):
             run_script(import_poses.main, *arguments)
     assert run_script(import_poses.main, *arguments, "--frame", "1-1") == 0
+
+
+def test_a_list_without_a_line_is_no_success(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", "name:keypoints_y:keypoints_x\n")
+    with pytest.raises(ValueError, match=r"a\.csv holds no keypoints"):
+        run_script(import_poses.main, "--format", "csv", file, "--out", tmp_path / "out")

@@ -71,6 +71,14 @@ def test_changed_files_are_noticed_and_what_is_there_stays(
     assert prepare(tree, "--overwrite") == 0 and prepare(tree, "--verify") == 0
 
 
+def test_a_change_that_hides_its_time_is_noticed_by_verify(tree: Path) -> None:
+    assert prepare(tree) == 0
+    status = (tree / NAMES[1]).stat()
+    new_pixels_of_one_length(tree)
+    os.utime(tree / NAMES[1], ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert prepare(tree, "--verify") == 1
+
+
 def test_other_settings_are_noticed(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert prepare(tree) == 0
     for options, reason in (
