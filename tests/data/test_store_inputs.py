@@ -102,6 +102,16 @@ def test_files_that_only_look_newer_and_folders_that_are_gone_are_no_change(tree
     assert prepare(tree, "--verify") == 0
 
 
+def test_another_image_file_of_the_same_key_is_noticed(tree: Path) -> None:
+    assert prepare(tree) == 0
+    Image.new("RGB", (75, 110), "red").save((tree / NAMES[1]).with_suffix(".png"))
+    for file in ("train_pairs.txt", "test_pairs.txt"):
+        text = (tree / file).read_text()
+        (tree / file).write_text(text.replace(NAMES[1], NAMES[1].replace(".jpg", ".png")))
+    with pytest.raises(ValueError, match="1 of its images or keypoints have other files now"):
+        prepare(tree)
+
+
 def test_keypoints_that_came_later_are_noticed(tree: Path) -> None:
     (tree / "pose").rename(tree / "later")
     assert prepare(tree) == 0
