@@ -172,6 +172,12 @@ def test_files_that_import_poses_wrote_are_found_from_their_image(tmp_path: Path
     np.testing.assert_array_equal(keypoints, read_keypoints(pose_file(out, "img/ann.png")))
 
 
+def test_a_hand_in_a_corner_is_no_other_frame() -> None:
+    joints = np.full((18, 2), np.nan)
+    joints[2:5] = [(50, 10), (60, 20), (70, 30)]
+    assert frame_problem(joints, DEEPFASHION_FRAME) == ""
+
+
 def test_a_joint_at_minus_one_is_not_lost(tmp_path: Path) -> None:
     joints = standing()
     joints[4] = (-1, 100)
