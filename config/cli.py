@@ -10,10 +10,10 @@ import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from config.load import load_config
-from config.schema import Config
+if TYPE_CHECKING:
+    from config.schema import Config
 
 EXIT_BAD_INPUT = 2
 EXIT_LOST = 3
@@ -122,6 +122,9 @@ def picture_path(text: str) -> Path:
 
 def config_from(arguments: argparse.Namespace) -> Config:
     """The configuration that parsed flags and overrides describe; raises ValueError."""
+    # it knows all networks, and with them PyTorch: commands and their many processes that need none start in a tenth
+    from config.load import load_config
+
     overrides = list(arguments.overrides)
     if arguments.seed is not None:
         overrides.append(f"seed={arguments.seed}")

@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from data.draws import Draw
-from data.frames import keypoint_frame
-from data.openpose import DEEPFASHION_FRAME, Frame, pose_file, read_keypoints
+from data.frames import keypoint_frame, usual_frame
+from data.openpose import Frame, pose_file, read_keypoints
 from data.pairs import PairLine, check_distinct, read_pairs, store_key
 from data.pose import Size, face_box, pose_form, to_image_frame
 from data.store import ImageStore, store_path
@@ -153,7 +153,7 @@ class PairDataset(Dataset[Sample]):
             raise ValueError(f"store {self.store.path} holds no keypoints and there is no folder {self.root / 'pose'}")
         origin = "the store" if self._keypoints_in_store else self.root / "pose" if is_there else "nowhere"
         _LOG.info("%s: %d lines, keypoints from %s", self.split, len(self), origin)
-        return meta.frame if meta and meta.frame else keypoint_frame(self.root, DEEPFASHION_FRAME)
+        return meta.frame if meta and meta.frame else keypoint_frame(self.root, usual_frame(self.table.name(0)))
 
 
 class PairTable(NamedTuple):

@@ -16,6 +16,8 @@ from images.writing import write_text
 
 _FILE = "frame.json"
 _LARGEST_SIDE = 100_000
+# joints that show more than a part of a person
+_WHOLE_BODY = 8
 # the pictures of the DeepFashion keypoint lists: 176 wide, without the border of the keypoint files
 CROPPED_FRAME = Frame(256, 176, 0)
 
@@ -59,6 +61,11 @@ def keypoint_frame(root: str | Path, default: Frame, asked: Frame | None = None)
     return stated or asked or default
 
 
+def usual_frame(name: str) -> Frame:
+    """The frame of a dataset that states none, by the form of an image's name: Market-1501's, else DeepFashion's."""
+    return MARKET_FRAME if dataset_of(name) == "market" else DEEPFASHION_FRAME
+
+
 def parse_frame(text: str) -> Frame:
     """`256-176` or `256-176+40` (height, width, x of the left edge) as a frame, for a command line."""
     match = re.fullmatch(r"(\d{1,5})-(\d{1,5})(?:\+(\d{1,5}))?", text)
@@ -96,7 +103,8 @@ def frame_problem(joints: np.ndarray, frame: Frame) -> str:
     outside = ((shares < 0) | (shares >= 1)).any(axis=1).mean()
     if outside > 0.5:
         return f"{outside:.0%} of the joints lie outside of the frame {frame_text(frame)}"
-    if ((shares < 0.5).all() or (shares > 0.5).all()) and np.ptp(points, axis=0).any():
+    # few joints may well be those of one hand
+    if len(points) >= _WHOLE_BODY and ((shares < 0.5).all() or (shares > 0.5).all()) and np.ptp(points, axis=0).any():
         return f"all joints lie in one corner of the frame {frame_text(frame)}"
     return ""
 

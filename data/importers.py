@@ -181,6 +181,8 @@ def read_annotation_csv(path: str | Path) -> dict[str, np.ndarray]:
         if len(x) != NUM_JOINTS or len(y) != NUM_JOINTS or not (np.abs([x, y]) < _LARGEST).all():
             raise ValueError(f"{where}: {len(y)} y and {len(x)} x, expected {NUM_JOINTS} plain numbers each")
         joints[check_name(match["name"].strip(), where)] = mark_missing(np.stack([x, y], axis=1))
+    if not joints:
+        raise ValueError(f"{path} holds no keypoints, lines name:[y, ...]:[x, ...]")
     return joints
 
 

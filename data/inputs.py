@@ -20,17 +20,20 @@ def input_states(root: Path, name: str, with_keypoints: bool, with_maps: bool) -
     return [file_state(root, file.as_posix()) for file in files]
 
 
-def is_current(root: Path, name: str, record: Record | None) -> bool:
+def is_current(root: Path, name: str, record: Record | None, by_contents: bool = False) -> bool:
     """Whether the files of an image are those that its values were made from.
 
     What lies in a folder that is gone, since training needs only the store, cannot be told and counts as current.
     """
     if record is None or record.files[0].name != name:
         return False
-    return all(is_unchanged(root, file) for file in record.files if (root / file.name.split("/")[0]).exists())
+    there = [file for file in record.files if (root / file.name.split("/")[0]).exists()]
+    return all(is_unchanged(root, file, by_contents) for file in there)
 
 
-def differences(store: ImageStore, root: Path, names: Iterable[str], asked: StoreMeta) -> list[str]:
+def differences(
+    store: ImageStore, root: Path, names: Iterable[str], asked: StoreMeta, by_contents: bool = False
+) -> list[str]:
     """In which ways a store is another than `asked` for, or than the files of `root` are now; one text a way."""
     meta = store.meta
     if meta is None:
@@ -48,7 +51,8 @@ def differences(store: ImageStore, root: Path, names: Iterable[str], asked: Stor
         return found
     if asked.frame and not meta.frame:
         found.append("it holds no keypoints, and now there are some")
-    changed = [name for name in names if store_key(name) in store and not _is_current(store, root, name)]
+    held = [(name, store.record(store_key(name))) for name in names if store_key(name) in store]
+    changed = [name for name, record in held if not is_current(root, name, record, by_contents)]
     if changed:
         found.append(f"{len(changed)} of its images or keypoints have other files now, the first {changed[0]}")
     return found
@@ -61,7 +65,3 @@ def check_seal(store: ImageStore) -> None:
         records = map(store.record, store.keys())
         if meta.of(file for record in records if record for file in record.files) != meta:
             raise ValueError(f"store {store.path} is damaged: what it says of itself is not what was written")
-
-
-def _is_current(store: ImageStore, root: Path, name: str) -> bool:
-    return is_current(root, name, store.record(store_key(name)))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from data.pairs import PairLine, check_distinct, check_name, read_list, read_pairs, unique_names
 from images.folders import IMAGE_SUFFIXES, image_files
-from images.names import plain_key
+from images.names import image_key
 
 LISTS, PAIRS = ("train.lst", "test.lst"), ("train_pairs.txt", "test_pairs.txt")
 
@@ -45,12 +45,15 @@ def read_splits(root: Path) -> dict[str, list[PairLine]]:
 
 
 def other_names(root: Path, names: Iterable[str]) -> dict[str, str]:
-    """For listed images that are not there, the file that is the same image under another form of the name."""
+    """For listed images that are not there, the one file that is the same image under another form of the name."""
     missing = [name for name in names if not (root / name).is_file()]
     folder = root / "img" if (root / "img").is_dir() else root
-    files = {path.relative_to(root).as_posix() for path in image_files(folder)} if missing else set()
-    forms = {plain_key(file): file for file in files}
-    return {name: forms[plain_key(name)] for name in missing if plain_key(name) in forms}
+    files: dict[str, list[str]] = {}
+    for path in image_files(folder) if missing else ():
+        file = path.relative_to(root).as_posix()
+        files.setdefault(image_key(file), []).append(file)
+    found = {name: files.get(image_key(name), []) for name in missing}
+    return {name: same[0] for name, same in found.items() if len(same) == 1}
 
 
 def check_listed(root: Path, names: Iterable[str]) -> None:

@@ -65,14 +65,14 @@ def file_state(root: Path, name: str) -> FileState:
         return FileState(name, -1, 0, "")
 
 
-def is_unchanged(root: Path, state: FileState) -> bool:
-    """Whether a file is what it was: by size and time, else by its contents, since copies have other times."""
+def is_unchanged(root: Path, state: FileState, by_contents: bool = False) -> bool:
+    """Whether a file is what it was: by size and time, else `by_contents`, since copies have other times."""
     path = root / state.name
     try:
         status = path.stat()
     except FileNotFoundError:
         return state.size < 0
-    if (status.st_size, status.st_mtime_ns) == (state.size, state.changed):
+    if not by_contents and (status.st_size, status.st_mtime_ns) == (state.size, state.changed):
         return True
     return status.st_size == state.size and _digest(path) == state.digest
 

@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from data.layouts import Layout
-from data.openpose import Frame
+from data.openpose import Frame, between_frames
 from data.photos import draw_over
-from data.pose import to_image_frame
 from images.pixels import Pixels, resize
 from images.reading import read_image
 
@@ -37,4 +36,4 @@ def _draw_cell(root: Path, layout: Layout, frame: Frame, name: str, joints: np.n
         image = resize(layout.picture(read_image(root / name), name), _CELL)
     except ValueError:
         return np.full((*_CELL, 3), 128, np.uint8)
-    return draw_over(image, to_image_frame(joints, _CELL, frame=frame))
+    return draw_over(image, between_frames(joints, frame, Frame(*_CELL, 0)))

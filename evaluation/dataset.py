@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from config.schema import Config
-from data.frames import keypoint_frame
-from data.openpose import DEEPFASHION_FRAME, pose_file, read_keypoints
+from data.frames import keypoint_frame, usual_frame
+from data.openpose import pose_file, read_keypoints
 from data.pairs import output_name, store_key
 from data.pose import face_box, to_image_frame
 from data.store import ImageStore, store_path
@@ -42,7 +42,7 @@ class Dataset:
         if self.store is not None and self.store.meta and self.store.meta.frame:
             return to_image_frame(self.store.read_keypoints(store_key(name)), self.size, frame=self.store.meta.frame)
         path = pose_file(self.root, name)
-        frame = keypoint_frame(self.root, DEEPFASHION_FRAME)
+        frame = keypoint_frame(self.root, usual_frame(name))
         return to_image_frame(read_keypoints(path), self.size, frame=frame) if path.is_file() else None
 
     def pair(self, source: str, target: str) -> Pair:

@@ -31,7 +31,7 @@ _MARKET = re.compile(r"(?:.+/)?(?P<number>-1|\d{4})_c\d(?!\d)[^/]*")
 _NOBODY = ("-1", "0000")
 # DeepFashion's category, after whatever folders the dataset lies in
 _CATEGORY = re.compile(r"(?:.*?[^A-Z])??(?P<category>(?:WO)?MEN[A-Z/_-].*)", re.DOTALL)
-_PLAIN_DEEPFASHION = re.compile(r"(?:WO)?MEN[A-Za-z]*id\d{10}.*")
+_PLAIN_DEEPFASHION = re.compile(r".*?((?:WO)?MEN[A-Za-z]*id\d{10}.*)")
 
 
 class ImageName(NamedTuple):
@@ -82,12 +82,13 @@ def dataset_of(name: str) -> str:
     return "market" if _MARKET.fullmatch(stem) else ""
 
 
-def plain_key(name: str) -> str:
-    """Letters and digits of a name without suffix, `img/` and `fashion`: equal for all forms of one image's name."""
-    stem = without_suffix(unicodedata.normalize("NFC", name)).removeprefix("img/")
-    letters = "".join(letter for letter in stem if letter.isalnum())
-    found = _PLAIN_DEEPFASHION.search(letters)
-    return found[0] if found else letters.removeprefix("fashion")
+def image_key(name: str) -> str:
+    """Equal for all forms of one image's name: DeepFashion's, and of others without suffix and leading `img/`."""
+    stem = unicodedata.normalize("NFC", without_suffix(name)).removeprefix("./").removeprefix("img/")
+    if dataset_of(name) != "deepfashion":
+        return stem
+    # of a whole path, in which other folders may come first
+    return _PLAIN_DEEPFASHION.sub(r"\1", "".join(letter for letter in parse_name(name).flat if letter.isalnum()))
 
 
 def _deepfashion(folders: str, number: str, file: str) -> ImageName:

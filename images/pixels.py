@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Pixels = NDArray[np.uint8]
 Size = tuple[int, int]  # height, width
@@ -30,6 +32,9 @@ def digest(data: bytes | memoryview) -> str:
 
 def to_tensor(images: Sequence[Pixels]) -> Tensor:
     """(B, 3, H, W) uint8 from (H, W, 3) arrays."""
+    # processes that only read and resize images start without PyTorch in a quarter of the time
+    import torch
+
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous()
 
 
@@ -40,7 +45,7 @@ def to_signed(images: Tensor) -> Tensor:
 
 def to_grey_levels(images: Tensor) -> Tensor:
     """Values in [-1, 1], clipped to it, to uint8, rounded as an image file rounds them."""
-    return ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8)
+    return ((images.detach().float().clamp(-1, 1) + 1) * 127.5).round().byte()
 
 
 def to_uint8(images: Tensor) -> Pixels:

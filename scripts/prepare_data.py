@@ -303,7 +303,8 @@ def verify(size: Size, root: Path, out: Path, arguments: argparse.Namespace) -> 
     names = listed(root) or (find_images(root) if (root / "img").is_dir() else [])
     lacking = [name for name in names if store_key(name) not in store]
     errors += [f"store {store.path} lacks {len(lacking)} listed images, the first {lacking[0]}"] if lacking else []
-    found = differences(store, root, names, make_job(root, arguments).meta(size, store.meta))
+    asked = make_job(root, arguments).meta(size, store.meta)
+    found = differences(store, root, names, asked, by_contents=True)
     errors += [f"store {store.path}: {text}; --overwrite builds it anew" for text in found]
     how = "by their checksums" if store.has_records else "as far as they tell: this store holds no checksums"
     _LOG.info("%s: %d of %d images good, %s", store.path, num_good, len(keys), how)

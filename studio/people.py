@@ -18,8 +18,8 @@ from data.pairs import store_key
 from data.pose import pose_form, to_image_frame
 from images.pixels import resize
 from images.reading import read_image
+from images.strips import pose_picture
 from studio.pipeline import StepPose
-from trainers.strips import pose_picture
 
 
 class Person(NamedTuple):

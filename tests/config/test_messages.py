@@ -45,3 +45,10 @@ def test_every_script_imports_the_projects_config_before_other_rooms() -> None:
             if room in ("benchmarks", "config", "data", "images", "metrics", "models", "studio", "trainers")
         ]
         assert not ours or ours[0] in ("benchmarks", "config"), name
+
+
+@pytest.mark.parametrize("name", ["prepare_data", "check_data", "make_pairs", "import_poses"])
+def test_commands_on_files_alone_start_without_pytorch(name: str) -> None:
+    """Each of the many processes of prepare_data would import it again, for two seconds and 200 MB."""
+    code = f"import scripts.{name}, sys; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

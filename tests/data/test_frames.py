@@ -18,7 +18,7 @@ from data.dataset import PairDataset
 from data.frames import frame_problem, frame_text, keypoint_frame, parse_frame, read_frame, write_frame
 from data.openpose import DEEPFASHION_FRAME, Frame, between_frames, pose_file, read_keypoints, write_keypoints
 from data.pose import to_image_frame
-from data.store import ImageStore
+from data.store import ImageStore, encode_image
 from scripts import check_data, import_poses, prepare_data
 from studio.people import keypoints_of_file
 from studio.uploads import uploaded_joints
@@ -131,6 +131,22 @@ def test_a_published_store_takes_the_frame_stated_beside_its_keypoints(tree: Pat
     np.testing.assert_allclose(sample["target_face"], (CROPPED * (48 / 176, 0.25))[[14, 15]].ravel(), rtol=1e-5)
 
 
+def test_keypoints_beside_a_published_market_store_are_in_its_frame(tmp_path: Path) -> None:
+    names = ["img/0002_c1s1_000451_03.jpg", "img/0002_c2s1_000451_03.jpg"]
+    with lmdb.open(str(tmp_path / "128-64"), map_size=1 << 24) as env, env.begin(write=True) as transaction:
+        for name in names:
+            transaction.put(
+                name.replace(".jpg", ".png").encode(), encode_image(np.zeros((128, 64, 3), np.uint8), "png")
+            )
+        transaction.put(b"length", b"2")
+    joints = between_frames(CROPPED, Frame(256, 176, 0), Frame(128, 64, 0))
+    for name in names:
+        write_keypoints(pose_file(tmp_path, name), joints)
+    (tmp_path / "test_pairs.txt").write_text(",".join(names) + "\n")
+    sample = PairDataset(tmp_path, "test", (128, 64), "joints")[0]
+    np.testing.assert_allclose(sample["target_face"], joints[[14, 15]].ravel(), rtol=1e-4)
+
+
 def test_keypoint_files_of_a_run_are_read_in_its_frame(tmp_path: Path) -> None:
     market, size = Frame(128, 64, 0), (128, 64)
     joints = between_frames(CROPPED, Frame(256, 176, 0), market)
@@ -154,6 +170,12 @@ def test_files_that_import_poses_wrote_are_found_from_their_image(tmp_path: Path
     keypoints, frame = keypoints_of_file(out / "img" / "ann.png", Frame(128, 64, 0))
     assert frame == DEEPFASHION_FRAME
     np.testing.assert_array_equal(keypoints, read_keypoints(pose_file(out, "img/ann.png")))
+
+
+def test_a_hand_in_a_corner_is_no_other_frame() -> None:
+    joints = np.full((18, 2), np.nan)
+    joints[2:5] = [(50, 10), (60, 20), (70, 30)]
+    assert frame_problem(joints, DEEPFASHION_FRAME) == ""
 
 
 def test_a_joint_at_minus_one_is_not_lost(tmp_path: Path) -> None:

@@ -405,7 +405,10 @@ def test_a_photo_that_is_missing_or_damaged_leaves_nothing_half_written(tmp_path
     arguments = ["--format", "csv", tmp_path / "a.csv", "--images", photos, "--out", tmp_path / "out"]
     with pytest.raises(ValueError, match=r"has no image b\.jpg; add it, or leave"):
         run_script(import_poses.main, *arguments)
-    (photos / "b.jpg").write_bytes((photos / "a.jpg").read_bytes()[:-200])
+    # a head that tells the size, and half of the pixels
+    Image.effect_noise((60, 60), 90).save(photos / "b.jpg", quality=95)
+    (photos / "b.jpg").write_bytes((photos / "b.jpg").read_bytes()[:-1500])
+    assert Image.open(photos / "b.jpg").size == (60, 60)
     with pytest.raises(ValueError, match=r"b\.jpg is damaged"):
         run_script(import_poses.main, *arguments)
     assert not (tmp_path / "out").exists()
@@ -427,3 +430,9 @@ def test_joints_that_are_no_pixels_of_the_photo_are_refused(tmp_path: Path) -> N
         with pytest.raises(ValueError, match=rf"a\.png: .*{complaint}"):
             run_script(import_poses.main, *arguments)
     assert run_script(import_poses.main, *arguments, "--frame", "1-1") == 0
+
+
+def test_a_list_without_a_line_is_no_success(tmp_path: Path) -> None:
+    file = write(tmp_path / "a.csv", "name:keypoints_y:keypoints_x\n")
+    with pytest.raises(ValueError, match=r"a\.csv holds no keypoints"):
+        run_script(import_poses.main, "--format", "csv", file, "--out", tmp_path / "out")

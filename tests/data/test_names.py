@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from data.dataset import PairDataset
+from data.lists import other_names
 from data.openpose import pose_file, write_keypoints
 from data.pairs import (
     PairLine,
@@ -167,3 +168,11 @@ def test_utf16_lists_are_one_line(tmp_path: Path, read: Callable[[Path], object]
     (tmp_path / "train.lst").write_text("img/a.jpg,img/b.jpg\n", encoding="utf-16")
     with pytest.raises(ValueError, match="not UTF-8 text; save it as UTF-8"):
         read(tmp_path / "train.lst")
+
+
+def test_a_name_that_two_files_might_be_is_not_guessed(tmp_path: Path) -> None:
+    root = write_images(tmp_path, ["img/a.jpg", "img/a.png", "img/b.jpg"])
+    assert other_names(root, ["img/a.webp", "img/b.png", "b.jpg", "img/c.jpg"]) == {
+        "img/b.png": "img/b.jpg",
+        "b.jpg": "img/b.jpg",
+    }

@@ -71,6 +71,14 @@ def test_changed_files_are_noticed_and_what_is_there_stays(
     assert prepare(tree, "--overwrite") == 0 and prepare(tree, "--verify") == 0
 
 
+def test_a_change_that_hides_its_time_is_noticed_by_verify(tree: Path) -> None:
+    assert prepare(tree) == 0
+    status = (tree / NAMES[1]).stat()
+    new_pixels_of_one_length(tree)
+    os.utime(tree / NAMES[1], ns=(status.st_atime_ns, status.st_mtime_ns))
+    assert prepare(tree, "--verify") == 1
+
+
 def test_other_settings_are_noticed(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert prepare(tree) == 0
     for options, reason in (
@@ -92,6 +100,16 @@ def test_files_that_only_look_newer_and_folders_that_are_gone_are_no_change(tree
     shutil.rmtree(tree / "img")
     shutil.rmtree(tree / "pose")
     assert prepare(tree, "--verify") == 0
+
+
+def test_another_image_file_of_the_same_key_is_noticed(tree: Path) -> None:
+    assert prepare(tree) == 0
+    Image.new("RGB", (75, 110), "red").save((tree / NAMES[1]).with_suffix(".png"))
+    for file in ("train_pairs.txt", "test_pairs.txt"):
+        text = (tree / file).read_text()
+        (tree / file).write_text(text.replace(NAMES[1], NAMES[1].replace(".jpg", ".png")))
+    with pytest.raises(ValueError, match="1 of its images or keypoints have other files now"):
+        prepare(tree)
 
 
 def test_keypoints_that_came_later_are_noticed(tree: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from images.names import outfit_of, parse_name, person_of, plain_key
+from images.names import image_key, outfit_of, parse_name, person_of
 
 # one image a row, in the forms of the published folder, of the field's lists and of the multi-modal release
 FORMS = [
@@ -30,7 +30,7 @@ FORMS = [
 @pytest.mark.parametrize("forms", FORMS)
 def test_all_forms_of_a_name_say_the_same(forms: tuple[str, ...]) -> None:
     assert len({outfit_of(name) for name in forms}) == 1
-    assert len({plain_key(name) for name in forms}) == 1
+    assert len({image_key(name) for name in forms}) == 1
 
 
 def test_flat_names_of_two_people_and_of_two_outfits_differ() -> None:
@@ -65,10 +65,24 @@ def test_other_names_are_read_by_one_rule(name: str, person: str, outfit: str) -
 
 def test_names_typed_on_two_systems_are_one() -> None:
     composed, decomposed = "img/Ren\u00e9/1.jpg", "img/Rene\u0301/1.jpg"
-    assert outfit_of(composed) == outfit_of(decomposed) and plain_key(composed) == plain_key(decomposed)
+    assert outfit_of(composed) == outfit_of(decomposed) and image_key(composed) == image_key(decomposed)
 
 
 @given(st.text(max_size=60))
 def test_any_text_has_a_person(name: str) -> None:
     parsed = parse_name(f"img/{name}.jpg")
     assert isinstance(parsed.person, str) and "/" not in parsed.flat
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("img/0002_c1s1_000451_03.jpg", "img/0002_c1s1_00045_103.jpg"),
+        ("img/a-b.jpg", "img/ab.jpg"),
+        ("img/a/b.jpg", "img/ab.jpg"),
+        ("img/MEN/Denim/id_00000001/01_1_front.jpg", "img/MEN/Denim/id_00000001/01_1_side.jpg"),
+        ("img/MEN/Denim/id_00000001/01_1_front.jpg", "img/WOMEN/Denim/id_00000001/01_1_front.jpg"),
+    ],
+)
+def test_names_of_two_images_are_not_one(first: str, second: str) -> None:
+    assert image_key(first) != image_key(second)
