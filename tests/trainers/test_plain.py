@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from unittest.mock import patch
-
 import pytest
 import torch
 
@@ -39,19 +36,3 @@ def test_fast_equals_plain_at_every_term_over_twenty_steps(monkeypatch, system):
         for step, (left, right) in enumerate(zip(plain, fast[precision], strict=True)):
             for name, value in left.items():
                 assert right[name] == pytest.approx(value, rel=tolerance, abs=tolerance * 1e-2), (step, name)
-
-
-def test_a_training_step_waits_for_the_device_only_when_it_logs():
-    """Nothing in a step turns a tensor into a number, or numbers into a tensor, which on a GPU is a copy that waits."""
-    config = load_config("config/nted_256.yaml", overrides("nted", "none", *WINDOWS["nted"]))
-    engine, batch = Engine(config, ALONE), synthetic_batch(config, ALONE.device)
-
-    def refuse(*arguments, **options):
-        raise AssertionError("a number was asked for, or given")
-
-    engine.train_step([batch], epoch=0)  # makes the optimizers' states
-    places = [(torch.Tensor, "item"), (torch.Tensor, "tolist"), (torch, "tensor"), (torch, "as_tensor")]
-    with ExitStack() as refusals:
-        for place, name in places:
-            refusals.enter_context(patch.object(place, name, refuse))
-        engine.train_step([batch], epoch=0)
