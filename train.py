@@ -3,7 +3,7 @@
 torchrun --nproc_per_node=2 train.py --config config/nted_256.yaml --name my_run [key=value ...]
 
 Exit codes: 0 finished or out of its time limit, 2 bad input, 3 a process or a loader worker was lost, 4 the losses
-diverged, 75 stopped by a signal, all saved (the same command continues).
+diverged, 75 stopped by a signal, all saved (the same command continues), 130 a second Ctrl-C, at once.
 """
 
 from __future__ import annotations

@@ -35,6 +35,9 @@ class Generator(nn.Module):
     Config: their options. needs_source_pose: they look at the source's own pose. reconstructs: they can give the source
     image too. has_textures: they give texture pairs. Where the source's texture enters the image, a
     `models.layers.TextureSite` stands, so that two sources can be blended.
+
+    An image follows from its own arguments and the weights alone: no dropout and no batch norm. Resuming, accumulation,
+    recomputed activations, many processes and the EMA, which averages parameters and no buffers, count on it.
     """
 
     Config: ClassVar[type[GeneratorConfig]]
