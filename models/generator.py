@@ -67,8 +67,8 @@ class Generator(nn.Module):
         Args:
             source_image: (B, 3, H, W) in [-1, 1], at the level that the step sees.
             source_pose, target_pose: (B, P, H, W) in [0, 1].
-            canvas: (B, 3, H, W), what the step starts from; None with S = 1.
-            step: (B,) LongTensor in 0..S-1; None with S = 1.
+            canvas: (B, 3, H, W), what the step starts from. With S = 1 it is not looked at, and may be None.
+            step: (B,) LongTensor in 0..S-1. With S = 1 as above.
             reconstruct: give the source image too, where the generator can (training).
         """
         return self.draw(self.encode_source(source_image, source_pose, step), target_pose, canvas, step)
