@@ -3,7 +3,7 @@
 torchrun --nproc_per_node=2 train.py --config config/nted_256.yaml --name my_run [key=value ...]
 
 Exit codes: 0 finished or out of its time limit, 2 bad input, 3 a process or a loader worker was lost, 4 the losses
-diverged, 75 stopped by a signal, all saved (the same command continues).
+diverged, 75 stopped by a signal, all saved (the same command continues), 130 a second Ctrl-C, at once.
 """
 
 from __future__ import annotations
@@ -77,6 +77,10 @@ def train(trainer: Trainer, world: World, request: StopRequest) -> int:
     if world.is_main:
         step, total = trainer.engine.step, trainer.total_steps
         LOG.info("%s: step %d of %d, %s on %s", trainer.folder, step, total, trainer.engine.dtype, world.device)
+        epochs, decay = trainer.config.trainer.epochs, trainer.config.optim.decay_epochs
+        if decay > epochs:
+            says = "optim.decay_epochs is %d, trainer.epochs %d: learning rates start at %d %% and fall"
+            LOG.warning(says, decay, epochs, 100 * epochs / decay)
     ending = trainer.train(request)
     if ending is Ending.ASKED_TO_STOP:
         LOG.info("stopped by a signal at step %d; the same command continues", trainer.engine.step)

@@ -78,14 +78,18 @@ class OptimConfig(Section):
 
     generator: AdamConfig = AdamConfig()
     discriminator: AdamConfig = AdamConfig()
-    decay_epochs: int = Field(0, ge=0, description="the learning rates fall linearly to 0 over the last epochs")
+    decay_epochs: int = Field(
+        0, ge=0, description="learning rates fall linearly to 0 over the last of `trainer.epochs`"
+    )
 
 
 class TrainerConfig(Section):
     """The loop."""
 
     epochs: int = Field(200, ge=1, description="passes over the pairs file")
-    max_steps: int | None = Field(None, ge=1, description="optimizer steps; null: from epochs")
+    max_steps: int | None = Field(
+        None, ge=1, description="optimizer steps, in which `epochs` pass for the learning rates; null: from epochs"
+    )
     max_minutes: float | None = Field(None, gt=0, description="save and stop after this long; null: no limit")
     batch_size: int = Field(16, ge=1, description="pairs an optimizer step, over all processes")
     max_batch_per_process: int = Field(16, ge=1, description="pairs in memory at once; more are accumulated")

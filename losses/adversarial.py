@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-GAN_MODES = ("non_saturating", "least_squares", "hinge", "wasserstein")
+GANMode = Literal["non_saturating", "least_squares", "hinge", "wasserstein"]
 
 
 def discriminator_loss(mode: str, score: Tensor, real: bool) -> Tensor:
@@ -30,7 +31,7 @@ def discriminator_loss(mode: str, score: Tensor, real: bool) -> Tensor:
         return F.relu(1 + sign * score).mean()
     if mode == "wasserstein":
         return sign * score.mean()
-    raise ValueError(f"GAN mode {mode!r} is not one of {', '.join(GAN_MODES)}")
+    raise ValueError(f"GAN mode {mode!r} is not one of {', '.join(get_args(GANMode))}")
 
 
 def generator_loss(mode: str, score: Tensor) -> Tensor:

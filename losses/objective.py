@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from config.section import Kind, Weight
+from losses.adversarial import GANMode
 from losses.attention import TexturePair
 
 Terms = dict[str, Tensor]
-GANMode = Literal["non_saturating", "least_squares", "hinge", "wasserstein"]
 
 
 @dataclass

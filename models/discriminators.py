@@ -33,7 +33,11 @@ class DiscriminatorConfig(Kind):
 
 
 class Discriminator(nn.Module):
-    """A network from images (B, 3, H, W) to a `DiscriminatorOutput`, made from (config, image_size, num_steps)."""
+    """A network from images (B, 3, H, W) to a `DiscriminatorOutput`, made from (config, image_size, num_steps).
+
+    With `num_steps` over 1 it tells the steps apart (a `models.layers.StepHead`). No dropout and no batch norm, as in a
+    generator.
+    """
 
     Config: ClassVar[type[DiscriminatorConfig]]
 

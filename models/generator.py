@@ -35,6 +35,9 @@ class Generator(nn.Module):
     Config: their options. needs_source_pose: they look at the source's own pose. reconstructs: they can give the source
     image too. has_textures: they give texture pairs. Where the source's texture enters the image, a
     `models.layers.TextureSite` stands, so that two sources can be blended.
+
+    An image follows from its own arguments and the weights alone: no dropout and no batch norm. Resuming, accumulation,
+    recomputed activations, many processes and the EMA, which averages parameters and no buffers, count on it.
     """
 
     Config: ClassVar[type[GeneratorConfig]]
@@ -64,8 +67,8 @@ class Generator(nn.Module):
         Args:
             source_image: (B, 3, H, W) in [-1, 1], at the level that the step sees.
             source_pose, target_pose: (B, P, H, W) in [0, 1].
-            canvas: (B, 3, H, W), what the step starts from; None with S = 1.
-            step: (B,) LongTensor in 0..S-1; None with S = 1.
+            canvas: (B, 3, H, W), what the step starts from. With S = 1 it is not looked at, and may be None.
+            step: (B,) LongTensor in 0..S-1. With S = 1 as above.
             reconstruct: give the source image too, where the generator can (training).
         """
         return self.draw(self.encode_source(source_image, source_pose, step), target_pose, canvas, step)

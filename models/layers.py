@@ -32,8 +32,9 @@ class TexturePair:
 class GeneratorOutput:
     """What a generator gives: the image of the next level and what its losses need.
 
-    target_image: (B, 3, H, W). source_image: (B, 3, H, W), DPTN's reconstruction, in training only.
-    textures: NTED's texture pairs, coarse to fine, two a level.
+    target_image: (B, 3, H, W). source_image: (B, 3, H, W), the source redrawn, where that is asked for and the
+    generator `reconstructs`.
+    textures: pairs, coarse to fine, of a generator that `has_textures`.
     """
 
     target_image: Tensor

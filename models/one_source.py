@@ -17,7 +17,7 @@ class OneSource(nn.Module):
     encoding a step. A new source needs a new `OneSource`.
 
     Args:
-        generator: any with `encode_source` and `draw`, as `models.nted.NTED`.
+        generator: any `models.generator.Generator`.
     """
 
     def __init__(self, generator: nn.Module) -> None:

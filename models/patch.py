@@ -38,7 +38,7 @@ class PatchDiscriminator(Discriminator):
         widths, last = config.channels, len(config.channels) - 1
         layers: list[nn.Module] = [nn.Conv2d(3, widths[0], 4, 2, 1), nn.LeakyReLU(0.2)]
         for index, (c_in, c_out) in enumerate(itertools.pairwise(widths), 1):
-            conv = nn.Conv2d(c_in, c_out, 4, 1 if index == last else 2, 1)
+            conv = nn.Conv2d(c_in, c_out, 4, 1 if index == last else 2, 1, bias=False)
             layers += [conv, nn.InstanceNorm2d(c_out), nn.LeakyReLU(0.2)]
         self.features = nn.Sequential(*layers)
         self.score = nn.Conv2d(widths[-1], 1, 4, 1, 1)

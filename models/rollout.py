@@ -35,7 +35,7 @@ def rollout(
     """Run consecutive steps, each starting from the detached image of the one before.
 
     Args:
-        generator: called as in `models.nted.NTED.forward`.
+        generator: called as `models.generator.Generator.forward`.
         pair: what to draw and in which pose, for all steps, or one a step (style mixing).
         canvas: (B, 3, H, W), what the first step starts from.
         first_step: (B,) LongTensor, each sample's first step; first_step + num_steps <= S.

@@ -73,5 +73,5 @@ class UNet(Generator):
 
 
 def _block(c_in: int, c_out: int, stride: int = 1) -> nn.Module:
-    conv = nn.Conv2d(c_in, c_out, 3, stride, padding=1)
+    conv = nn.Conv2d(c_in, c_out, 3, stride, padding=1, bias=False)
     return nn.Sequential(conv, InstanceNorm(c_out, affine=True), nn.LeakyReLU(0.2, inplace=True))

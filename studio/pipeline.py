@@ -132,7 +132,7 @@ class StepPose:
             pose: one target pose or B: maps (P, H, W), uint8 or float in [0, 1], of the form `pose_form`. One of
                 either goes with many of the other.
             steps: "last" for the finished image, "all" for the image of every step, from coarse to fine.
-            source_pose: maps of the source's own pose; DPTN needs them.
+            source_pose: maps of the source's own pose, for a model that `needs_source_pose`.
             seed, first: the B images take the noise of lines first, first + 1 ... of the test pairs, as inference.py
                 draws them with this seed.
             noise: (B, 3, H, W) standard normal, in place of these.
@@ -170,7 +170,7 @@ class StepPose:
 
         Args:
             sources: two images or more. switches: one less, ascending, each in 0..S.
-            pose: maps (P, H, W) of one target pose. source_poses: maps of each source's own pose; DPTN needs them.
+            pose: maps (P, H, W) of one target pose. source_poses: maps of each source's own pose, as above.
             steps, seed: as in `generate`.
 
         Returns:

@@ -27,6 +27,8 @@ from models.layers import (
     weights_once,
 )
 from models.nted import NTEDConfig
+from models.patch import PatchConfig
+from models.unet import UNetConfig
 
 TINY_NTED = NTEDConfig(channels=(8, 8, 6), num_textures=(3, 4, 0), kernel_sizes=(1, 3, 3))
 TINY_DPTN = DPTNConfig(ngf=4, img_f=8, num_levels=2, num_blocks=1, num_CABs=1, num_TTBs=1)
@@ -187,3 +189,17 @@ def test_init_gain_scales_dptns_convolutions():
         fan_in, fan_out = weight[0].numel(), weight[:, 0].numel()
         scales.append(float(weight.std()) / (2 / (fan_in + fan_out)) ** 0.5)
     assert scales == pytest.approx([0.02, 1.0], rel=0.05)
+
+
+def test_every_parameter_of_the_plain_baseline_has_a_part_in_its_output():
+    """A bias before a norm has none: Adam would make steps of rounding errors."""
+    torch.manual_seed(0)
+    images, maps = torch.rand(2, 3, 32, 32).double(), torch.rand(2, 18, 32, 32).double()
+    generator = build_generator(UNetConfig(channels=(8, 8, 6)), 18, 2).double()
+    discriminator = build_discriminator(PatchConfig(channels=(4, 6, 8)), (32, 32), 2).double()
+    image = generator(images, maps, maps, images, torch.tensor([0, 1])).target_image
+    verdict = discriminator(image.double())
+    (verdict.score.square().sum() + verdict.step_log_probs[:, 0].sum()).backward()
+    for network in (generator, discriminator):
+        idle = [name for name, p in network.named_parameters() if p.grad.abs().max() < 1e-9]
+        assert not idle

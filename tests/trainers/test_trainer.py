@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import train
 from config.load import load_config
 from tests import tiny as tiny_parts
 from tests.runs import TWO_PROCESSES
@@ -82,6 +83,14 @@ def test_a_training_without_a_discriminator_is_one_phase(dataset, tmp_path):
     line = json.loads((tmp_path / "run" / "log.jsonl").read_text().splitlines()[0])
     assert line["l1"] > 0 and "gan" not in line and "d_real" not in line
     assert Trainer(tiny("dptn", dataset, *more), tmp_path / "run", ALONE).engine.step == 2
+
+
+def test_a_decay_longer_than_the_run_is_said(dataset, tmp_path, command, caplog):
+    flags = ["--config=config/unet_256.yaml", "--name=run", f"--checkpoints_dir={tmp_path}", "trainer.epochs=25"]
+    assert command(train.main, *flags, *overrides("unet", dataset)) == 0
+    assert "optim.decay_epochs is 100, trainer.epochs 25: learning rates start at 25 % and fall" in caplog.text
+    assert command(train.main, *flags, "optim.decay_epochs=25", "--no_resume", *overrides("unet", dataset)) == 0
+    assert caplog.text.count("optim.decay_epochs is") == 1
 
 
 @pytest.mark.parametrize("system", ["nted", "dptn"])
