@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -125,12 +125,12 @@ class DecoderBlock(Block):
 
     def forward(self, x: Tensor) -> Tensor:
         *layers, last = self.model
-        hidden = x
+        hidden, main, shortcut = x, cast(nn.ConvTranspose2d, last), cast(nn.ConvTranspose2d, self.shortcut)
         for layer in layers:
             hidden = layer(hidden)
-        weight, bias = torch.cat((last.weight, self.shortcut.weight)), last.bias + self.shortcut.bias
+        weight, bias = torch.cat((main.weight, shortcut.weight)), main.bias + shortcut.bias  # type: ignore[operator]
         joined = torch.cat((hidden, x), dim=1)
-        return F.conv_transpose2d(joined, weight, bias, last.stride, last.padding, last.output_padding)
+        return F.conv_transpose2d(joined, weight, bias, stride=2, padding=1, output_padding=1)
 
 
 class TokenNorm(nn.InstanceNorm1d):
