@@ -2,6 +2,7 @@
 
 A run of this project:   python eval_step.py --config C --name N --generated D
 Anyone's images:         python eval_step.py --generated DIR --ground_truth DIR --protocol nted
+Several methods:         python eval_step.py --methods DIR DIR ... --ground_truth DIR --output REPORTS
 The metrics themselves:  python eval_step.py --self_check
 """
 
@@ -19,16 +20,15 @@ import torch
 from config.cli import Parser, run
 from config.load import load_config
 from config.schema import Config
-from evaluation.score import score_task
+from evaluation.score import score_task, terminal_table
 from evaluation.tasks import Request, make_task
 from losses.face import face_crop
-from metrics.html import number
+from metrics.methods import write_methods
 from metrics.pages import write_report_page
 from metrics.protocols import PROTOCOLS, Protocol, load_protocol
-from metrics.report import Report, metric_names, write_report
-from metrics.scorer import load_scorer
+from metrics.report import Report, write_report
+from metrics.scorer import Scorer, load_scorer
 from metrics.self_check import CHECK_SIZE, self_check
-from metrics.task import COPY_SOURCE
 from models.families import SCHEDULES, build_schedule
 from models.schedules import ScheduleConfig
 from trainers.distributed import connect
@@ -44,6 +44,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--checkpoints_dir", default="result", help="accepted, not used: scores need images alone")
     parser.add_argument("--seed", type=int, help="overrides `seed` of the config")
     parser.add_argument("--generated", type=Path, help="folder of generated images, perhaps with step_NN folders")
+    parser.add_argument("--methods", type=Path, nargs="+", metavar="DIR", help="several such folders, for one table")
     parser.add_argument("--ground_truth", type=Path, help="folder of ground truth, for images of any method")
     parser.add_argument("--real", type=Path, help="folder or list of the real images behind distances of sets")
     parser.add_argument("--protocol", default="nted", help=f"{', '.join(PROTOCOLS)}, or a YAML file (default nted)")
@@ -55,8 +56,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--local_rank", "--local-rank", type=int, default=0, help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="override of an option, e.g. data.root=DIR")
     arguments = parser.parse_args()
-    if not arguments.self_check and arguments.generated is None:
-        raise ValueError("--generated is missing; name the folder of generated images")
+    if not arguments.self_check and (arguments.generated is None) == (arguments.methods is None):
+        raise ValueError("--generated is missing; name the folder of generated images, or several with --methods")
     if not arguments.self_check and arguments.config is None and arguments.ground_truth is None:
         raise ValueError("give --config with --name (a run of this project) or --ground_truth (anyone's images)")
     return arguments
@@ -66,13 +67,6 @@ def read_config(arguments: argparse.Namespace) -> Config | None:
     """The run's configuration with the overrides of the command line."""
     seed = [] if arguments.seed is None else [f"seed={arguments.seed}"]
     return load_config(arguments.config, [*arguments.overrides, *seed]) if arguments.config else None
-
-
-def report_path(arguments: argparse.Namespace) -> Path:
-    """report.json in the folder of the report."""
-    generated = arguments.generated.resolve()
-    output = arguments.output or generated.with_name(f"{generated.name}_report")
-    return output if output.suffix == ".json" else output / "report.json"
 
 
 def check_metrics(device: torch.device, protocol: Protocol) -> int:
@@ -89,16 +83,41 @@ def check_metrics(device: torch.device, protocol: Protocol) -> int:
     return int(any(check.outcome == "FAILED" for check in checks))
 
 
-def summary(report: Report) -> str:
-    """What a terminal shows: what is missing, what was decided, and the numbers of each step."""
-    lines = [f"missing: {', '.join(item['metrics'])}: {item['reason']}" for item in report["missing"]]
-    lines += [f"note: {text}" for text in report["decisions"]]
-    metrics = metric_names(report["steps"][-1])
-    rows = {step["label"]: step for step in report["steps"]} | {COPY_SOURCE: report["copy_source"]}
-    rows |= {f"{step['label']} at its level": step["at_level"] for step in report["steps"]}
-    table = [["", *metrics]] + [[label, *(number(row.get(m)) for m in metrics)] for label, row in rows.items() if row]
-    lines += [" ".join(f"{cell:>{20 if i == 0 else 13}}" for i, cell in enumerate(cells)) for cells in table]
-    return "\n".join(lines) + "\n"
+def score_folder(
+    folder: Path, name: str, path: Path, arguments: argparse.Namespace, protocol: Protocol, scorer: Scorer
+) -> Report | None:
+    """Score one folder of generated images and write its report to `path`; the report, on the main process."""
+    places = {key: getattr(arguments, key) for key in ("ground_truth", "real", "strict", "name")}
+    config = read_config(arguments)
+    task = make_task(Request(generated=folder, protocol=protocol, device=scorer.device, config=config, **places))
+    found = score_task(name, task, scorer, arguments.cache)
+    if found is None:
+        return None
+    report, scores = found
+    sys.stdout.write(terminal_table(report))
+    sys.stdout.flush()  # the numbers are there even where the disk takes no report
+    write_report(path, report, task, scores)
+    write_report_page(path.with_suffix(".html"), report, task, scores[task.final].clean.columns, protocol)
+    sys.stdout.write(f"{path}\n")
+    return report
+
+
+def report_paths(arguments: argparse.Namespace) -> dict[str, tuple[Path, Path]]:
+    """For each name that is scored its folder of images and its report's file."""
+    if arguments.methods is None:
+        name, generated = arguments.name or arguments.generated.resolve().name, arguments.generated.resolve()
+        output = arguments.output or generated.with_name(f"{generated.name}_report")
+        return {name: (arguments.generated, output if output.suffix == ".json" else output / "report.json")}
+    folders = {folder.name: folder for folder in (path.resolve() for path in arguments.methods)}
+    if len(folders) < len(arguments.methods):  # such as A/images and B/images
+        folders = {str(path): path.resolve() for path in arguments.methods}
+    output = methods_folder(arguments)
+    return {name: (folder, output / name.replace("/", "-") / "report.json") for name, folder in folders.items()}
+
+
+def methods_folder(arguments: argparse.Namespace) -> Path:
+    """Where the table of several methods lies."""
+    return arguments.output or arguments.methods[0].resolve().parent / "methods_report"
 
 
 def main() -> int:
@@ -110,20 +129,14 @@ def main() -> int:
             return check_metrics(world.device, protocol)
         if world.is_main:
             _LOG.info("protocol\n  %s", "\n  ".join(protocol.lines()))
-        places = {key: getattr(arguments, key) for key in ("generated", "ground_truth", "real", "strict", "name")}
-        task = make_task(Request(protocol=protocol, device=world.device, config=read_config(arguments), **places))
         scorer = load_scorer(protocol, world.device, face_crop, arguments.pckh)
-        name = arguments.name or arguments.generated.resolve().name
-        found = score_task(name, task, scorer, arguments.cache)
-        if found is not None:
-            report, scores = found
-            sys.stdout.write(summary(report))
-            sys.stdout.flush()  # the numbers are there even where the disk takes no report
-            path = report_path(arguments)
-            write_report(path, report, task, scores)
-            columns = scores[task.final].clean.columns
-            write_report_page(path.with_suffix(".html"), report, task, columns, protocol)
-            sys.stdout.write(f"{path}\n")
+        reports = [
+            score_folder(folder, name, path, arguments, protocol, scorer)
+            for name, (folder, path) in report_paths(arguments).items()
+        ]
+        if arguments.methods and world.is_main:
+            page, *_ = write_methods(methods_folder(arguments), [report for report in reports if report])
+            sys.stdout.write(f"{page}\n")
     return 0
 
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from metrics.evaluate import TrackScores, load_gallery, score_tracks
+from metrics.html import number
 from metrics.protocols import Protocol
 from metrics.reals import Reals, prepare_reals, set_hash
-from metrics.report import Report, build_report
+from metrics.report import Report, build_report, metric_names
 from metrics.scorer import Scorer
-from metrics.task import Task
+from metrics.task import COPY_SOURCE, Task
 
 
 def score_task(name: str, task: Task, scorer: Scorer, cache: Path) -> tuple[Report, list[TrackScores]] | None:
@@ -37,3 +38,15 @@ def check_reals(content: str, protocol: Protocol) -> None:
     """Raise ValueError where a protocol accepts one real set only, and this is another."""
     if protocol.real_hash not in (None, content):
         raise ValueError(f"the reals have the hash {content}, protocol {protocol.name} expects {protocol.real_hash}")
+
+
+def terminal_table(report: Report) -> str:
+    """What a terminal shows: what is missing, what was decided, and the numbers of each step."""
+    lines = [f"missing: {', '.join(item['metrics'])}: {item['reason']}" for item in report["missing"]]
+    lines += [f"note: {text}" for text in report["decisions"]]
+    metrics = metric_names(report["steps"][-1])
+    rows = {step["label"]: step for step in report["steps"]} | {COPY_SOURCE: report["copy_source"]}
+    rows |= {f"{step['label']} at its level": step["at_level"] for step in report["steps"]}
+    table = [["", *metrics]] + [[label, *(number(row.get(m)) for m in metrics)] for label, row in rows.items() if row]
+    lines += [" ".join(f"{cell:>{20 if i == 0 else 13}}" for i, cell in enumerate(cells)) for cells in table]
+    return "\n".join(lines) + "\n"

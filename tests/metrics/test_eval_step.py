@@ -511,3 +511,33 @@ def test_the_offline_protocol_scores_sets_and_persons_without_a_download(evaluat
     assert report["reals"]["gallery"] == "12 images of 3 persons"
     page = (tmp_path / "report" / "report.html").read_text()
     assert all(text in page for text in ("fd_lite0", "own person nearest", "spectral distance"))
+
+
+def test_several_methods_are_scored_into_one_table(folders, eval_step):
+    shutil.copytree(folders / "truth", folders / "perfect")
+    methods = ["--methods", folders / "fake", folders / "perfect", "--ground_truth", folders / "truth"]
+    code, out, error = eval_step(*methods, "--output", folders / "reports")
+    assert code == 0, error
+    for name in ("fake", "perfect"):
+        assert load(folders / "reports" / name)["name"] == name
+    first, second = csv.DictReader((folders / "reports" / "methods.csv").open())
+    assert (first["method"], second["method"], first["pairs"]) == ("perfect", "fake", "4")
+    assert float(second["ssim_low"]) < float(second["ssim"]) < float(second["ssim_high"]) < float(first["ssim"])
+    page = (folders / "reports" / "methods.html").read_text()
+    assert (
+        not re.search(r'(?:src|href)="(?!data:)|url\(|@import', page)
+        and "perfect" in page
+        and "| perfect | 4 |" in (folders / "reports" / "methods.md").read_text()
+    )
+    assert str(folders / "reports" / "methods.html") in out
+
+
+def test_methods_of_one_folder_name_are_told_apart_and_other_pairs_are_said(folders, eval_step):
+    for name in ("a", "b"):
+        shutil.copytree(folders / "fake", folders / name / "images")
+    (folders / "b" / "images" / "3.png").unlink()
+    methods = [folders / name / "images" for name in ("a", "b")]
+    code, _, error = eval_step("--methods", *methods, "--ground_truth", folders / "truth", "--output", folders / "r")
+    assert code == 0, error
+    assert "The numbers of pairs differ" in (folders / "r" / "methods.html").read_text()
+    assert len(list((folders / "r").glob("*/report.json"))) == 2
