@@ -31,7 +31,7 @@ NUM_LOOKED_AT = 20  # strips that borders are looked for in
 class Cut(NamedTuple):
     """Where the columns of a strip lie, in pixels: their number and width, and the border between and around them."""
 
-    count: int
+    num_columns: int
     width: int
     border: int
     is_framed: bool
@@ -39,13 +39,13 @@ class Cut(NamedTuple):
     def columns(self, strip: Pixels) -> list[Pixels]:
         """The pictures of a strip."""
         edge = self.border * self.is_framed
-        starts = [edge + index * (self.width + self.border) for index in range(self.count)]
+        starts = [edge + index * (self.width + self.border) for index in range(self.num_columns)]
         return [strip[edge : strip.shape[0] - edge, start : start + self.width] for start in starts]
 
     def has_plain_borders(self, strip: Pixels) -> bool:
         """Whether every border is of one colour."""
         edge = self.border * self.is_framed
-        starts = [edge + index * (self.width + self.border) for index in range(self.count)]
+        starts = [edge + index * (self.width + self.border) for index in range(self.num_columns)]
         gaps = [strip[:, a + self.width : b] for a, b in pairwise(starts)]
         gaps += [strip[:edge], strip[:, :edge]] if edge else []
         return all((gap == gap[:1, :1]).all() for gap in gaps)
@@ -53,7 +53,7 @@ class Cut(NamedTuple):
     def ends_at_borders(self, strips: Sequence[Pixels]) -> bool:
         """Whether every picture's first and last column of pixels is of several colours in one of the strips."""
         pictures = [self.columns(strip) for strip in strips]
-        edges = [[own[index][:, side] for own in pictures] for index in range(self.count) for side in (0, -1)]
+        edges = [[own[index][:, side] for own in pictures] for index in range(self.num_columns) for side in (0, -1)]
         return all(any((edge != edge[:1]).any() for edge in same) for same in edges)
 
 
