@@ -37,7 +37,7 @@ def read_frame(root: str | Path) -> Frame | None:
         frame = Frame(int(fields["height"]), int(fields["width"]), float(fields["left"]))
         if not (min(frame[:2]) > 0 and max(frame) < _LARGEST_SIDE and frame.left >= 0):
             raise ValueError
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise ValueError(f'{path} is no frame; write {{"height": 256, "width": 176, "left": 40}}') from None
     return frame
 

@@ -51,5 +51,5 @@ def parse_meta(value: bytes) -> StoreMeta | None:
         size = int(fields["size"][0]), int(fields["size"][1])
         layout, inputs = (str(fields.get(name, "")) for name in ("layout", "inputs"))
         return StoreMeta(size, str(fields["format"]), frame, layout, int(fields.get("map_channels", 0)), inputs)
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError):
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError, RecursionError):
         return None

@@ -10,7 +10,7 @@ from pathlib import Path
 import lmdb
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -218,3 +218,26 @@ def test_one_image_of_another_frame_among_many_is_named(tree: Path, capsys: pyte
     write_keypoints(pose_file(tree, NAMES[3]), CROPPED / (176, 256))
     assert run_script(check_data.main, "--root", tree, "--sheet", tree / "sheet.png") == 0
     assert f"1 images whose joints look like those of another frame: {NAMES[3]}" in capsys.readouterr().out
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["height", "width", "left"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=JSON | st.binary(max_size=40))
+def test_any_frame_file_is_a_frame_or_one_line(tmp_path: Path, content: object) -> None:
+    path = tmp_path / "pose" / "frame.json"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    try:
+        frame = read_frame(tmp_path)
+    except ValueError as error:
+        assert "frame.json is no frame; write" in str(error) and "\n" not in str(error)
+    else:
+        assert frame and min(frame[:2]) > 0 and np.isfinite(frame).all()

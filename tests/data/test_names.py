@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from data.dataset import PairDataset
@@ -176,3 +178,15 @@ def test_a_name_that_two_files_might_be_is_not_guessed(tmp_path: Path) -> None:
         "img/b.png": "img/b.jpg",
         "b.jpg": "img/b.jpg",
     }
+
+
+@given(st.lists(st.text(min_size=1, max_size=90), min_size=1, max_size=5))
+def test_any_accepted_name_fits_a_store_a_file_and_a_list(parts: list[str]) -> None:
+    try:
+        name = check_name(f"img/{'/'.join(parts)}.jpg", "here")
+    except ValueError as error:
+        assert str(error).startswith("here: ") and len(str(error).splitlines()) == 1
+        return
+    assert len(store_key(name).encode()) <= 511 and check_name(name, "here") == name
+    assert len(output_name(name, name).encode()) <= 255 and "/" not in output_name(name, name)
+    assert "," not in name and name == name.strip() and "\n" not in name
