@@ -1,6 +1,7 @@
 # make demo: data, training of both systems, images, scores, result/demo/index.html (about 13 minutes on 2 CPU cores)
 # make serve: the web page on what the demo trained
 # make test: linters and tests (CPU only)
+# make planted: proves that the tests notice wrong changes (tests/planted)
 # make test-browser: the web page in a real Chromium (installs it with apt-get where it is missing)
 # Each target does its own set-up.
 
@@ -9,7 +10,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: test test-browser lint demo serve clean
+.PHONY: test planted test-browser lint demo serve clean
 
 $(BIN)/.stamp-%: %.txt requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -23,6 +24,9 @@ lint: $(BIN)/.stamp-requirements-dev
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --durations=12
+
+planted: $(BIN)/.stamp-requirements-dev
+	$(BIN)/python -m tests.planted
 
 test-browser: $(BIN)/.stamp-requirements-browser
 	PYTHON=$(BIN)/python scripts/install_chromium.sh

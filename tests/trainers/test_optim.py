@@ -138,6 +138,17 @@ def test_learning_rates_fall_over_the_length_of_the_run(length, dataset, tmp_pat
     assert [rate for pair in found for rate in pair] == pytest.approx([rate for pair in expected for rate in pair])
 
 
+def test_a_steps_learning_rates_follow_from_its_epoch_alone():
+    """At epoch 199 of 200, of which 4 decay, a quarter, however often it is asked for."""
+    keys = ["trainer.epochs=200", "optim.decay_epochs=4", "optim.generator.lr=1e-3", "optim.discriminator.lr=2e-3"]
+    config = tiny("unet", "none", *keys)
+    engine, batch = Engine(config, ALONE), synthetic_batch(config, ALONE.device)
+    for _ in range(2):
+        engine.train_step([batch], epoch=199)
+        found = [engine.optimizers[name].param_groups[0]["lr"] for name in ("generator", "discriminator")]
+        assert found == pytest.approx([0.25e-3, 0.5e-3])
+
+
 def test_a_learning_rate_is_never_negative_and_full_until_the_decay():
     found = [learning_rate(8.0, epoch, epochs=200, decay_epochs=50) for epoch in (0, 149.9, 150, 175, 199.5, 200, 201)]
     assert found == pytest.approx([8, 8, 8, 4, 0.08, 0, 0])
