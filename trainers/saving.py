@@ -115,11 +115,12 @@ def _write(path: Path, state: Mapping[str, Any]) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
         raise ValueError(
             f"could not save {path}: {error}; earlier checkpoints are untouched. Free some disk space and run the same "
             "command again"
         ) from None
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def check_run(path: Path, saved: str, config: Config) -> None:

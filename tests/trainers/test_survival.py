@@ -80,6 +80,17 @@ def test_a_full_disk_keeps_the_last_good_checkpoint(tmp_path, monkeypatch):
     assert not list(tmp_path.glob("*.tmp"))
 
 
+def test_an_interrupted_save_leaves_no_file_behind(tmp_path, monkeypatch):
+    def interrupted(state, file):
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        saving.save_checkpoint(tmp_path, {"step": 1}, keep=3)
+    assert not list(tmp_path.iterdir())
+
+
 def test_another_config_under_the_same_name_is_refused_with_the_difference(dataset, tmp_path):
     Trainer(tiny("dptn", dataset), tmp_path / "run", ALONE).train()
     with pytest.raises(ValueError, match=r"objective\.l1: 2\.5 there, 9\.0 here"):
