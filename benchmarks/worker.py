@@ -60,8 +60,10 @@ def benchmark_config(path: str, overrides: list[str], batch: int | None, num_pro
 
     VGG's random weights cost what ImageNet's do and need no download.
     """
-    keys = ["objective.vgg.weights=random", *overrides]
-    trainer = load_config(path, keys).trainer
+    config = load_config(path, overrides)
+    trainer, keys = config.trainer, list(overrides)
+    if hasattr(config.objective, "vgg"):
+        keys.insert(0, "objective.vgg.weights=random")
     size = batch or min(trainer.batch_size, trainer.max_batch_per_process)
     sizes = [f"trainer.batch_size={size * num_processes}", f"trainer.max_batch_per_process={size}"]
     return load_config(path, [*keys, *sizes])

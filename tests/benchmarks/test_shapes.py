@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks import shapes
-from benchmarks.worker import CountFlops
+from benchmarks.worker import CountFlops, benchmark_config
 from tests.tiny import overrides
 
 FLOAT = 4
@@ -84,6 +84,11 @@ def test_memory_is_what_is_alive_at_a_time():
     assert (counter.now, counter.peak) == (1000 * FLOAT, 1500 * FLOAT)
     kept.clear()
     assert counter.now == 0
+
+
+def test_an_objective_without_vgg_is_measured_as_it_is():
+    assert benchmark_config("config/unet_256.yaml", ["trainer.batch_size=4"], None).trainer.batch_size == 4
+    assert benchmark_config("config/dptn_256.yaml", [], 1).objective.vgg.weights == "random"
 
 
 @pytest.mark.parametrize("gamma", [0, 1])
