@@ -1,9 +1,8 @@
 """Stores: LMDBs of images of one size, as the published script writes them.
 
 A store is a folder named `{H}-{W}` with an LMDB: the PNG of each image under its path with `.png`, and their number
-under `length`. Stores that this project writes may hold more: a `format` of `raw` (the pixels
-themselves), keypoints under the image's path with `.txt`, what `data.records` remembers under `.sum`, and `meta`,
-which says so.
+under `length`. Stores of this project may hold more: a `format` of `raw` (the pixels themselves), keypoints under the
+image's path with `.txt`, maps (`.map`), records (`data.records`, `.sum`), and `meta`, which says so.
 """
 
 from __future__ import annotations
@@ -115,10 +114,9 @@ class ImageStore:
 
     def read_keypoints(self, key: str) -> np.ndarray:
         """(18, 2) keypoints of image `key` in the frame `meta.frame`, NaN where missing; raises ValueError."""
-        name = keypoints_key(key)
-        value = self._get(name.encode())
+        value = self._get(keypoints_key(key).encode())
         if value is None or len(value) != NUM_JOINTS * 2 * 8:
-            raise ValueError(f"store {self.path} has no keypoints {name}; {_REBUILD}")
+            raise ValueError(f"store {self.path} has no keypoints {keypoints_key(key)}; {_REBUILD}")
         return np.frombuffer(value, "<f8").reshape(NUM_JOINTS, 2).copy()
 
     def read_maps(self, key: str, num_channels: int) -> np.ndarray:
@@ -389,8 +387,7 @@ def _identity(path: Path) -> str:
 
 
 def _other_stores(path: Path) -> str:
-    found = {found.parent.name for found in path.parent.glob("*-*/data.mdb")}
-    names = sorted(name for name in found if not name.endswith(".partial"))
+    names = sorted(store.parent.name for store in path.parent.glob("*-*/data.mdb") if store.parent.suffix != ".partial")
     return f" (beside it: {', '.join(names)}, see data.image_size)" if names else ""
 
 
