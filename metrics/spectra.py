@@ -64,7 +64,6 @@ def _tables(size: Size, device: torch.device) -> tuple[Tensor, Tensor]:
     # the transform of real images has half the columns; all but the first and a middle one stand for two
     twice = np.where((columns == 0) | (columns == 0.5), 1.0, 2.0)
     weights = np.tile(twice, height)
-    weights[0] = 0  # the mean
     ring = np.minimum((radius / HIGHEST * NUM_BANDS).astype(int), NUM_BANDS - 1)
     counts = np.bincount(ring, weights, NUM_BANDS)
     table = np.zeros((radius.size, NUM_BANDS))

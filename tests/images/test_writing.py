@@ -29,6 +29,13 @@ def test_a_broken_write_leaves_the_old_file_and_nothing_else(tmp_path):
     assert (tmp_path / "a.txt").read_text() == "old" and os.listdir(tmp_path) == ["a.txt"]
 
 
+def test_who_reads_meanwhile_reads_the_whole_old_file(tmp_path):
+    write_text(tmp_path / "a.txt", "old")
+    with (tmp_path / "a.txt").open() as reader:
+        write_text(tmp_path / "a.txt", "new")
+        assert reader.read() == "old" and (tmp_path / "a.txt").read_text() == "new"
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
 def test_a_full_disk_is_one_line_with_the_name(tmp_path):
     with pytest.raises(ValueError, match=r"a\.txt cannot be written \(No space left on device\)"), \
