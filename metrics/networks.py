@@ -152,7 +152,7 @@ class AlexNetFeatures(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 -> (B, 256) float."""
-        return self.net.features((images.float() - self.mean) / self.deviation).mean(dim=(2, 3))
+        return self.net.features[:-1]((images.float() - self.mean) / self.deviation).mean(dim=(2, 3))
 
 
 class Lpips(nn.Module):

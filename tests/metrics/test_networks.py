@@ -8,7 +8,17 @@ import torch
 from torchvision.models import alexnet, inception_v3
 
 from metrics import networks
-from metrics.networks import InceptionImageNet, InceptionTensorFlow, Lpips, MissingWeights, ensure_weights, weights_path
+from metrics.networks import (
+    InceptionImageNet,
+    InceptionTensorFlow,
+    Lpips,
+    MissingWeights,
+    ensure_weights,
+    feature_network,
+    weights_path,
+)
+from metrics.protocols import PROTOCOLS
+from metrics.scorer import load_scorer
 
 
 @pytest.fixture(scope="module")
@@ -85,6 +95,24 @@ def test_tensorflow_inception_gives_pool_features(torch_home):
     with torch.inference_mode():
         features = InceptionTensorFlow()(images(1))
     assert features.shape == (1, 2048) and bool(torch.isfinite(features).all())
+
+
+@pytest.mark.parametrize(("name", "width"), [("alexnet", 256), ("inception_imagenet", 2048), ("lite0", 1280)])
+def test_sets_and_persons_may_be_scored_by_any_network_by_name(torch_home, name, width):
+    protocol = PROTOCOLS["offline"].model_copy(update={"embedding": name})
+    scorer = load_scorer(protocol, torch.device("cpu"))
+    assert scorer.identity.frechet == f"fd_{name}" and scorer.identity.embed(images(5)).shape == (5, width)
+
+
+def test_alexnet_features_are_of_normalised_images(torch_home):
+    pixels = images()
+    mean, deviation = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0.225])
+    normal = (pixels / 255 - mean.view(3, 1, 1)) / deviation.view(3, 1, 1)
+    net = alexnet(weights=None)
+    net.load_state_dict(torch.load(weights_path("alexnet"), weights_only=True))
+    with torch.no_grad():
+        expected = net.features[:12](normal).mean(dim=(2, 3))
+        torch.testing.assert_close(feature_network("alexnet")(pixels), expected, rtol=1e-4, atol=1e-5)
 
 
 def test_a_refused_download_says_which_file_from_where_and_where_to_put_it(tmp_path, monkeypatch):
