@@ -20,7 +20,14 @@ FORMAT = 2
 READABLE = (1, FORMAT)
 _NAME = re.compile(r"step_(\d{8})\.pt$")
 # what makes a generator the same generator when it is used
-GENERATOR_KEYS = ("data.image_size", "data.pose", "schedule", "rollout.degrade_source", "generator")
+GENERATOR_KEYS = (
+    "data.image_size",
+    "data.pose",
+    "data.map_channels",
+    "schedule",
+    "rollout.degrade_source",
+    "generator",
+)
 
 
 # what says nothing about the file itself: rights, a failing disk or network share, too little memory

@@ -25,6 +25,7 @@ RUN_KEYS = (
     "seed",
     "data.image_size",
     "data.pose",
+    "data.map_channels",
     "data.augment_scale",
     "schedule",
     "rollout",

@@ -96,6 +96,7 @@ ANOTHER_RUN = {
     "seed": 1,
     "data.image_size": [320, 224],
     "data.pose": "skeleton",
+    "data.map_channels": 2,
     "data.augment_scale": 1.5,
     "schedule.num_steps": 6,
     "rollout.window": 3,
