@@ -5,13 +5,12 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 from pathlib import Path
 
 import numpy as np
 from torch.utils.tensorboard import SummaryWriter
 
-from images.writing import write_image
+from images.writing import write_image, write_text
 
 
 class RunLog:
@@ -53,9 +52,7 @@ class RunLog:
         if not path.exists():
             return
         kept = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
-        temporary = path.with_suffix(".tmp")
-        temporary.write_text("".join(line + "\n" for line in kept))
-        os.replace(temporary, path)
+        write_text(path, "".join(line + "\n" for line in kept))
 
 
 def _step_of(line: str) -> float:

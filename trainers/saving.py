@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from config.schema import Config
+from images.writing import write_text
 from trainers import checkpoints
 from trainers.checkpoints import FORMAT, DamagedCheckpoint, checkpoint_path, list_checkpoints, load_checkpoint
 
@@ -46,7 +47,7 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any], keep: int) -> Path:
     """
     path = checkpoint_path(folder, state["step"])
     _write(path, state)
-    replace_text(folder / "latest", path.name + "\n")
+    write_text(folder / "latest", path.name + "\n")
     for old in list_checkpoints(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path
@@ -55,7 +56,7 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any], keep: int) -> Path:
 def save_best(folder: Path, state: Mapping[str, Any], metric: str, value: float) -> None:
     """Write `state` as `best.pt`, and the metric that it is the best by, as text, beside it; raises as above."""
     _write(folder / "best.pt", state)
-    replace_text(folder / "best", f"{metric} {value!r}\n")
+    write_text(folder / "best", f"{metric} {value!r}\n")
 
 
 def best_value(folder: Path, metric: str) -> float | None:
@@ -141,10 +142,3 @@ def check_data(path: Path, state: Mapping[str, Any], data: Mapping[str, str], ro
         )
     if old_root != root:
         LOG.info("data moved from %s to %s%s", old_root, root, ": the same" if known else ", not compared")
-
-
-def replace_text(path: Path, text: str) -> None:
-    """Write a small file so that there is never half of it."""
-    temporary = path.with_name(f"{path.name}.tmp")
-    temporary.write_text(text)
-    temporary.replace(path)

@@ -18,6 +18,7 @@ from data.dataset import PairDataset
 from data.fingerprint import fingerprint
 from data.loader import Batch, to_device, train_loader
 from data.sampler import Share, StepSampler
+from images.writing import write_text
 from losses.objective import Terms
 from trainers import saving
 from trainers.checkpoints import checkpoint_path, load_checkpoint
@@ -192,7 +193,7 @@ class Trainer:
             yield None
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        saving.replace_text(self.folder / "config.yaml", dump_config(self.config))
+        write_text(self.folder / "config.yaml", dump_config(self.config))
         record_environment(self.folder, self.world, self.engine.step)
         with closing(RunLog(self.folder, self.engine.step)) as log:
             yield log
