@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -54,7 +55,7 @@ def read_keypoints(path: str | Path) -> np.ndarray:
     Raises:
         ValueError: no such file, not 18 rows, or a value that is no reasonable number; names file and line.
     """
-    if Path(path).exists() and not Path(path).is_file():
+    if os.path.lexists(path) and not Path(path).is_file():
         raise ValueError(f"keypoint file {path} is no plain file; remove it")
     try:
         with Path(path).open(encoding="utf-8-sig") as file:

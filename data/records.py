@@ -17,7 +17,7 @@ RECORD_SUFFIX = ".sum"
 
 
 class FileState(NamedTuple):
-    """A file as it was: its name in the dataset, bytes (-1: not there), time of change in ns, BLAKE2b in hex."""
+    """A file as it was: its name in the dataset, bytes (-1: no file), time of change in ns, BLAKE2b in hex."""
 
     name: str
     size: int
@@ -58,20 +58,18 @@ def parse_record(value: bytes) -> Record | None:
 def file_state(root: Path, name: str) -> FileState:
     """A file of a dataset as it is now."""
     path = root / name
-    try:
-        status = path.stat()
-        return FileState(name, status.st_size, status.st_mtime_ns, _digest(path))
-    except FileNotFoundError:
+    if not path.is_file():  # reading a pipe would wait for ever
         return FileState(name, -1, 0, "")
+    status = path.stat()
+    return FileState(name, status.st_size, status.st_mtime_ns, _digest(path))
 
 
 def is_unchanged(root: Path, state: FileState, by_contents: bool = False) -> bool:
     """Whether a file is what it was: by size and time, else `by_contents`, since copies have other times."""
     path = root / state.name
-    try:
-        status = path.stat()
-    except FileNotFoundError:
+    if not path.is_file():
         return state.size < 0
+    status = path.stat()
     if not by_contents and (status.st_size, status.st_mtime_ns) == (state.size, state.changed):
         return True
     return status.st_size == state.size and _digest(path) == state.digest

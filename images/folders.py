@@ -41,10 +41,11 @@ def _walk(folder: Path, root: str, seen: set[str]) -> Iterator[Path]:
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if entry.name.startswith(".") or entry.name in _LITTER:
             continue
-        if entry.is_dir():
+        # not the entry itself, which raises an error for a link to itself
+        if os.path.isdir(entry):
             if not entry.is_symlink() or _leads_out(entry.path, root):
                 yield from _walk(folder / entry.name, root, seen)
-        elif is_image_name(entry.name) and entry.is_file():
+        elif is_image_name(entry.name) and os.path.isfile(entry):
             yield folder / entry.name
 
 

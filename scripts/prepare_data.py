@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from config.cli import run
+from config.cli import run, sentence
 from data.checks import check_frames, read_joints
 from data.frames import keypoint_frame, parse_frame
 from data.inputs import check_seal, differences, input_states, is_current
@@ -287,7 +287,7 @@ def convert(job: Job, name: str) -> Outcome:
             values.append(held | {record_key(store_key(name)): make_record(held, files)})
         return Outcome(name, bool(keypoints), tuple(values))
     except (ValueError, OSError) as error:
-        return Outcome(name, error=str(error))
+        return Outcome(name, error=sentence(error))
 
 
 def verify(size: Size, root: Path, out: Path, arguments: argparse.Namespace) -> list[str]:
@@ -336,7 +336,7 @@ def report(errors: list[str]) -> int:
 def _keypoints(job: Job, name: str) -> dict[str, bytes]:
     """The keypoint value of an image, if it has a file: lists may name images that no pair needs."""
     path = pose_file(job.root, name)
-    if job.frame is None or not path.is_file():
+    if job.frame is None or not os.path.lexists(path):
         return {}
     return {keypoints_key(store_key(name)): encode_keypoints(read_keypoints(path))}
 

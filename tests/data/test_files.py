@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -42,6 +45,31 @@ def test_a_pipe_in_place_of_keypoints_does_not_hang(tmp_path: Path) -> None:
     os.mkfifo(pose_file(root, "img/ann_2.jpg"))
     with pytest.raises(ValueError, match="is no plain file"):
         read_keypoints(pose_file(root, "img/ann_2.jpg"))
+
+
+def is_a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def links_to_itself(path: Path) -> None:
+    path.symlink_to(path)
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, is_a_folder, links_to_itself])
+@pytest.mark.parametrize("is_pose", [True, False], ids=["pose", "image"])
+def test_what_is_no_file_is_one_bad_image_and_hangs_nothing(
+    tree: Path, capsys: pytest.CaptureFixture[str], put: Callable[[Path], None], is_pose: bool
+) -> None:
+    path = pose_file(tree, NAMES[0]) if is_pose else tree / NAMES[0]
+    path.unlink()
+    put(path)
+    # a process of its own: what waits for a pipe ends with it
+    command = [sys.executable, "-m", "scripts.prepare_data", "--root", tree, "--out", tree, "--sizes", "16-12"]
+    ran = subprocess.run([*command, "--n_worker", "1"], capture_output=True, text=True, timeout=60)
+    said = f"{path} is no plain file" if is_pose else f"image {path} does not exist"
+    assert (ran.returncode, said in ran.stderr, "Errno" in ran.stderr) == (1, True, False)
+    assert run_script(check_data.main, "--root", tree, "--sheet", tree / "s.png") == 1
+    assert said in capsys.readouterr().out
 
 
 def low_resolution(root: Path, name: str, grey: int, quality: int) -> None:

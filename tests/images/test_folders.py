@@ -31,6 +31,7 @@ def test_what_machines_leave_beside_images_is_none(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "link.png").symlink_to(tmp_path / "a.png")
+    (tmp_path / "circle.png").symlink_to(tmp_path / "circle.png")
     assert found(tmp_path) == ["a.png", "link.png"]
 
 
