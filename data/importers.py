@@ -89,7 +89,8 @@ def read_coco_json(path: str | Path, threshold: float = 0.1) -> dict[str, np.nda
     """COCO keypoints, annotations or results, by image; the third number is a visibility or a confidence.
 
     Results name images by `image_id` alone, so that is the name here; of several people the largest sum counts.
-    What has no keypoints (boxes, crowds) is left out. Raises ValueError where nothing has any.
+    What has no keypoints (boxes, crowds, people of whom no joint is marked) is left out. Raises ValueError where
+    nothing has any.
     """
     content = _read_json(path)
     annotations = _list(content if isinstance(content, list) else _field(content, "annotations", path), path)
@@ -106,6 +107,8 @@ def read_coco_json(path: str | Path, threshold: float = 0.1) -> dict[str, np.nda
                 f"{path}: {points.size} numbers for image {name}, expected 51 (17 joints x, y, confidence)"
             )
         points = points.reshape(17, 3)
+        if not (points[:, 2] > threshold).any():
+            continue
         if name not in best or points[:, 2].sum() > best[name][:, 2].sum():
             best[name] = points
     if not best:
@@ -125,8 +128,13 @@ def read_coco_frames(path: str | Path) -> dict[str, Frame]:
 
 
 def _coco_images(content: Any, path: str | Path) -> dict[str, dict[str, Any]]:
-    images = content.get("images") or [] if isinstance(content, dict) else []
-    return {_identifier(_field(image, "id", path)): image for image in _list(images, path)}
+    images: dict[str, dict[str, Any]] = {}
+    for image in _list(content.get("images") or [] if isinstance(content, dict) else [], path):
+        number = _identifier(_field(image, "id", path))
+        names = [_field(one, "file_name", path) for one in (images.setdefault(number, image), image)]
+        if names[0] != names[1]:
+            raise ValueError(f"{path}: {names[0]} and {names[1]} have one id, {number}; give each its own")
+    return images
 
 
 def _identifier(value: Any) -> str:
@@ -154,6 +162,8 @@ def read_mediapipe_json(path: str | Path, image_size: tuple[int, int], threshold
         raise ValueError(f"{path}: {len(landmarks)} landmarks, expected MediaPipe's 33")
     rows = [[_field(mark, "x", path), _field(mark, "y", path), _visibility(mark)] for mark in landmarks]
     points = _numbers(rows, path) * (image_size[1], image_size[0], 1)
+    if not (points[:, 2] > threshold).any():
+        raise ValueError(f"{path} has no person with a joint surer than {threshold:g}; take another image or threshold")
     return reorder(points, MEDIAPIPE_33, threshold)
 
 
@@ -167,7 +177,7 @@ _CSV_LINE = re.compile(r"(?P<name>[^:]+?)\s*:\s*\[(?P<y>[^\[\]]*)\]\s*:\s*\[(?P<
 
 def read_annotation_csv(path: str | Path) -> dict[str, np.ndarray]:
     """The field's annotation files (Market-1501, DeepFashion): lines `name:[y ...]:[x ...]`, -1 missing."""
-    joints = {}
+    joints: dict[str, np.ndarray] = {}
     for where, text in _text_lines(path):
         if "[" not in text and text.lower().startswith("name"):
             continue
@@ -180,7 +190,9 @@ def read_annotation_csv(path: str | Path) -> dict[str, np.ndarray]:
             raise ValueError(f"{where}: a coordinate is not a number") from None
         if len(x) != NUM_JOINTS or len(y) != NUM_JOINTS or not (np.abs([x, y]) < _LARGEST).all():
             raise ValueError(f"{where}: {len(y)} y and {len(x)} x, expected {NUM_JOINTS} plain numbers each")
-        joints[check_name(match["name"].strip(), where)] = mark_missing(np.stack([x, y], axis=1))
+        name, points = check_name(match["name"].strip(), where), mark_missing(np.stack([x, y], axis=1))
+        if not np.array_equal(joints.setdefault(name, points), points, equal_nan=True):
+            raise ValueError(f"{where}: a second pose of image {name}; give one of them")
     if not joints:
         raise ValueError(f"{path} holds no keypoints, lines name:[y, ...]:[x, ...]")
     return joints
@@ -248,7 +260,7 @@ def _numbers(values: Any, path: str | Path) -> np.ndarray:
     try:
         # pose editors write null for what is missing
         array = np.array(_zeros_for_null(values), float)
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         raise ValueError(f"{path}: keypoints that are not numbers") from None
     if array.size % 3 or not np.isfinite(array).all():
         raise ValueError(f"{path}: keypoints must be triples of finite numbers (x, y, confidence)")
