@@ -206,7 +206,7 @@ class StoreWriter:
     keys.
 
     Args:
-        path: folder of the store to be; replaced if it exists.
+        path: folder of the store to be; replaced if it exists, where a link leads: renaming is within one disk.
         meta: what it will say of itself.
         origin: what its images are made from, e.g. a folder.
         map_size: bytes to begin with; grows as needed.
@@ -217,7 +217,7 @@ class StoreWriter:
     """
 
     def __init__(self, path: str | Path, meta: StoreMeta, origin: str = "", map_size: int = 1 << 28) -> None:
-        self.path, self.meta = Path(path), meta
+        self.path, self.meta = Path(path).resolve() if Path(path).is_symlink() else Path(path), meta
         self.origin = hashlib.blake2b(origin.encode(), digest_size=16).hexdigest().encode()
         self.partial = self.path.with_name(self.path.name + ".partial")
         self.partial.parent.mkdir(parents=True, exist_ok=True)

@@ -10,6 +10,7 @@ exit code is 1.
 from __future__ import annotations
 
 import argparse
+import filecmp
 import logging
 import multiprocessing
 import os
@@ -89,7 +90,8 @@ def main() -> int:
     arguments = parse()
     root, out = Path(arguments.root), Path(arguments.out)
     if arguments.verify:
-        return report([error for size in arguments.sizes for error in verify(size, root, out, arguments)])
+        errors = [error for size in arguments.sizes for error in verify(size, root, out, arguments)]
+        return report(errors + other_lists(root, out))
     names = image_names(root, arguments.across_people)
     job = make_job(root, arguments)
     if job.frame:
@@ -184,6 +186,15 @@ def copy_lists(root: Path, out: Path) -> None:
             write_bytes(out / file, (root / file).read_bytes())
 
 
+def other_lists(root: Path, out: Path) -> list[str]:
+    """What is wrong with lists and pairs files in `out`: those of `root` have changed since."""
+    return [
+        f"{out / file} is not as in {root}; run the command without --verify, which copies it"
+        for file in (*LISTS, *PAIRS)
+        if (root / file).is_file() and not ((out / file).is_file() and filecmp.cmp(root / file, out / file, False))
+    ]
+
+
 def is_whole(job: Job, size: Size, out: Path, names: list[str]) -> bool:
     """Whether a store is there with all images, made from the files that are there now; says so.
 
@@ -191,7 +202,7 @@ def is_whole(job: Job, size: Size, out: Path, names: list[str]) -> bool:
         ValueError: it is there, but made from other files or with other settings.
     """
     path = store_path(out, size)
-    if not path.is_dir():
+    if not path.is_dir() or not any(path.iterdir()):
         return False
     store = ImageStore(path)
     found = differences(store, job.root, names, job.meta(size, store.meta))

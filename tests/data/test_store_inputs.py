@@ -277,3 +277,33 @@ def test_png_and_raw_stores_are_told_apart_by_their_bytes(tree: Path) -> None:
     value = ImageStore(tree / "64-48").read_bytes(KEY)
     assert Image.open(io.BytesIO(value)).size == (48, 64)
     assert read_keypoints(pose_file(tree, NAMES[1])).shape == (18, 2)
+
+
+def test_an_empty_folder_of_a_stores_name_is_filled(tree: Path) -> None:
+    (tree / "64-48").mkdir()
+    assert prepare(tree) == 0 and prepare(tree, "--verify") == 0
+
+
+def test_verify_tells_lists_that_are_not_those_of_the_root(
+    tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert prepare(tree, out=out) == 0 and prepare(tree, "--verify", out=out) == 0
+    lines = (tree / "train_pairs.txt").read_text().splitlines(keepends=True)
+    (tree / "train_pairs.txt").write_text("".join(lines[1:]))
+    assert prepare(tree, "--verify", out=out) == 1
+    assert f"{out / 'train_pairs.txt'} is not as in {tree}; run the command without --verify" in capsys.readouterr().err
+    assert prepare(tree, out=out) == 0 and prepare(tree, "--verify", out=out) == 0
+
+
+def test_a_store_that_lies_elsewhere_by_a_link_is_built_anew_there(tree: Path, tmp_path: Path) -> None:
+    assert prepare(tree) == 0
+    (tmp_path / "disk").mkdir()
+    (tree / "64-48").rename(tmp_path / "disk" / "64-48")
+    (tree / "64-48").symlink_to(tmp_path / "disk" / "64-48")
+    new_image(tree)
+    # a file is renamed within one disk alone
+    with contextlib.closing(StoreWriter(tree / "64-48", StoreMeta((64, 48)))) as writer:
+        assert writer.partial == tmp_path / "disk" / "64-48.partial"
+    assert prepare(tree, "--overwrite") == 0 and prepare(tree, "--verify") == 0
+    assert (tree / "64-48").is_symlink()
