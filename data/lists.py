@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -36,12 +37,12 @@ def listed_names(root: Path) -> dict[str, list[str]]:
 
 def read_lists(root: Path) -> dict[str, list[str]]:
     """The names in each list that `root` has, by the file's name; one without a line is none."""
-    return {file: read_list(root / file) for file in LISTS if (root / file).is_file() and _has_text(root / file)}
+    return {file: read_list(root / file) for file in LISTS if _has_text(root / file)}
 
 
 def read_splits(root: Path) -> dict[str, list[PairLine]]:
     """The lines of each pairs file that `root` has, by the file's name; one without a line is none."""
-    return {file: read_pairs(root / file) for file in PAIRS if (root / file).is_file() and _has_text(root / file)}
+    return {file: read_pairs(root / file) for file in PAIRS if _has_text(root / file)}
 
 
 def other_names(root: Path, names: Iterable[str]) -> dict[str, str]:
@@ -69,5 +70,10 @@ def check_listed(root: Path, names: Iterable[str]) -> None:
 
 
 def _has_text(path: Path) -> bool:
+    """Whether a file is there with a line in it; raises ValueError for what has its name and is no file."""
+    if not os.path.lexists(path):
+        return False
+    if not path.is_file():
+        raise ValueError(f"{path} is no plain file; remove it or put the list there")
     with path.open("rb") as file:
         return bool(file.read(1000).strip())

@@ -101,6 +101,11 @@ def _one_hot(labels: np.ndarray, num_channels: int, path: Path) -> np.ndarray:
 
 
 def _to_8_bits(values: np.ndarray, path: Path) -> np.ndarray:
+    darkest = {"uint8": 1, "uint16": 255}.get(str(values.dtype), 0)
+    if darkest and 0 < values.max() <= darkest:
+        raise ValueError(
+            f"maps {path} are {values.dtype} of 0 to {values.max()}, black; save masks as bool or 0 and 255"
+        )
     if values.dtype == np.uint8:
         return values
     if values.dtype == bool:

@@ -104,6 +104,10 @@ def examine(root: Path, arguments: argparse.Namespace) -> Examination:
     layout = LAYOUTS[arguments.layout]
     is_deepfashion = arguments.layout != "market" and dataset_of(names[0]) == "deepfashion"
     findings = check_counts(_counts(listed, train, test), is_deepfashion)
+    if not train:
+        text = "no lines for training: they can be drawn and scored alone"
+        fix = f"python -m scripts.make_pairs --root {root} --overwrite, unless that is meant."
+        findings.append(Finding("warning", text, fix, STOPS))
     findings += check_lines(train, test, arguments.across_people) + check_names(root, listed)
     decoded = set(random.Random(arguments.seed).sample(every, min(max(arguments.decode, 0), len(every))))
     images = tqdm(every, unit="image", desc="images")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import logging
+import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -107,7 +108,8 @@ def lines_by_rule(root: Path, test_every: int) -> Lines:
 def read_all_joints(root: Path, names: Iterable[str]) -> dict[str, np.ndarray]:
     """Joints of the images that have a keypoint file: others take no part."""
     files = {name: pose_file(root, name) for name in names}
-    return {name: read_keypoints(file) for name, file in tqdm(files.items(), unit="pose") if file.is_file()}
+    return {name: read_keypoints(file) for name, file in tqdm(files.items(), unit="pose")
+            if os.path.lexists(file)}  # fmt: skip
 
 
 def split_people(lines: list[PairLine], test_every: int) -> Lines:

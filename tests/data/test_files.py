@@ -72,6 +72,32 @@ def test_what_is_no_file_is_one_bad_image_and_hangs_nothing(
     assert said in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("put", [os.mkfifo, is_a_folder, links_to_itself])
+@pytest.mark.parametrize("file", ["train.lst", "train_pairs.txt"])
+def test_a_list_that_is_no_file_is_not_taken_for_none(tree: Path, put: Callable[[Path], None], file: str) -> None:
+    (tree / file).unlink(missing_ok=True)
+    put(tree / file)
+    for command in (lambda: prepare(tree), lambda: run_script(check_data.main, "--root", tree, "--sheet", "s.png")):
+        with pytest.raises(ValueError, match=f"{file} is no plain file; remove it or put the list there"):
+            command()
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, is_a_folder, links_to_itself])
+def test_make_pairs_does_not_pass_over_keypoints_that_are_no_file(tree: Path, put: Callable[[Path], None]) -> None:
+    pose_file(tree, NAMES[0]).unlink()
+    put(pose_file(tree, NAMES[0]))
+    with pytest.raises(ValueError, match="is no plain file; remove it"):
+        run_script(make_pairs.main, "--root", tree, "--overwrite")
+
+
+def test_data_without_a_line_for_training_are_told(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tree / "train_pairs.txt").write_text("")
+    assert run_script(check_data.main, "--root", tree, "--sheet", tree / "s.png") == 0
+    assert "no lines for training: they can be drawn and scored alone. python -m scripts.make_pairs" in (
+        capsys.readouterr().out
+    )
+
+
 def low_resolution(root: Path, name: str, grey: int, quality: int) -> None:
     """A busy picture between flat borders, as a JPEG."""
     picture = Image.effect_noise((176, 256), 90).convert("RGB")

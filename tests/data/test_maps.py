@@ -132,7 +132,9 @@ def test_a_palette_png_is_its_numbers_and_sixteen_bits_are_eight(tmp_path: Path)
 WRONG = [(np.zeros((5, 4, 2)), "expected .*3"), (np.full((5, 4, 3), 1.5), "beyond 0..1"),
          (np.full((5, 4), 3), "0 to 2"),
          (np.full((5, 4, 3), np.nan), "beyond 0..1"), (np.zeros((0, 4, 3)), "expected"), (np.zeros(3), "expected"),
-         (np.full((5, 4, 3), -1, np.int64), "beyond 0..1"), (np.array([None]), "cannot be read")]  # fmt: skip
+         (np.full((5, 4, 3), -1, np.int64), "beyond 0..1"), (np.array([None]), "cannot be read"),
+         (np.eye(3, dtype=np.uint8)[LABELS % 3], "uint8 of 0 to 1, black; save masks as bool"),
+         (np.full((5, 4, 3), 255, np.uint16), "uint16 of 0 to 255, black")]  # fmt: skip
 
 
 @pytest.mark.parametrize(("values", "complaint"), WRONG)
