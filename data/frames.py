@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,6 +16,7 @@ from images.names import dataset_of
 from images.writing import write_text
 
 _FILE = "frame.json"
+_SIDES = ("height", "width")
 _LARGEST_SIDE = 100_000
 # joints that show more than a part of a person
 _WHOLE_BODY = 8
@@ -30,12 +32,13 @@ def frame_file(root: str | Path) -> Path:
 def read_frame(root: str | Path) -> Frame | None:
     """The frame that a dataset states; None where it states none. Raises ValueError for a damaged file."""
     path = frame_file(root)
-    if not path.is_file():
+    if not os.path.lexists(path):
         return None
     try:
-        fields = json.loads(path.read_text(encoding="utf-8-sig"))
+        fields = json.loads(path.read_text(encoding="utf-8-sig") if path.is_file() else "")
         frame = Frame(int(fields["height"]), int(fields["width"]), float(fields["left"]))
-        if not (min(frame[:2]) > 0 and max(frame) < _LARGEST_SIDE and frame.left >= 0):
+        is_whole = all(type(fields[side]) is not bool and int(fields[side]) == float(fields[side]) for side in _SIDES)
+        if not (is_whole and min(frame[:2]) > 0 and max(frame) < _LARGEST_SIDE and frame.left >= 0):
             raise ValueError
     except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise ValueError(f'{path} is no frame; write {{"height": 256, "width": 176, "left": 40}}') from None

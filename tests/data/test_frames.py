@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import lmdb
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.dataset import PairDataset
-from data.frames import frame_problem, frame_text, keypoint_frame, parse_frame, read_frame, write_frame
+from data.frames import frame_file, frame_problem, frame_text, keypoint_frame, parse_frame, read_frame, write_frame
 from data.openpose import DEEPFASHION_FRAME, Frame, between_frames, pose_file, read_keypoints, write_keypoints
 from data.pose import to_image_frame
 from data.store import ImageStore, encode_image
@@ -241,3 +242,17 @@ def test_any_frame_file_is_a_frame_or_one_line(tmp_path: Path, content: object) 
         assert "frame.json is no frame; write" in str(error) and "\n" not in str(error)
     else:
         assert frame and min(frame[:2]) > 0 and np.isfinite(frame).all()
+
+
+@pytest.mark.parametrize("put", [os.mkfifo, Path.mkdir, lambda path: path.symlink_to("nowhere")])
+def test_a_frame_that_is_stated_by_no_file_is_not_taken_for_none(tree: Path, put: Callable[[Path], None]) -> None:
+    put(frame_file(tree))
+    with pytest.raises(ValueError, match=r"frame.json is no frame; write"):
+        read_frame(tree)
+
+
+@pytest.mark.parametrize("height", [256.7, True, "tall"])
+def test_a_frame_is_not_rounded(tree: Path, height: object) -> None:
+    frame_file(tree).write_text(json.dumps({"height": height, "width": 176, "left": 40}))
+    with pytest.raises(ValueError, match=r"frame.json is no frame; write"):
+        read_frame(tree)
