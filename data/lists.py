@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
-from data.pairs import PairLine, check_distinct, check_name, read_list, read_pairs, unique_names
+from data.pairs import PairLine, check_distinct, check_name, check_plain, read_list, read_pairs, unique_names
 from images.folders import IMAGE_SUFFIXES, image_files
 from images.names import image_key
 
@@ -71,9 +70,8 @@ def check_listed(root: Path, names: Iterable[str]) -> None:
 
 def _has_text(path: Path) -> bool:
     """Whether a file is there with a line in it; raises ValueError for what has its name and is no file."""
-    if not os.path.lexists(path):
-        return False
+    check_plain(path)
     if not path.is_file():
-        raise ValueError(f"{path} is no plain file; remove it or put the list there")
+        return False
     with path.open("rb") as file:
         return bool(file.read(1000).strip())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -149,8 +150,15 @@ def check_name(name: str, where: str) -> str:
     return name
 
 
+def check_plain(path: Path) -> None:
+    """Raises ValueError for what has the name of a list and is no file: a pipe would be waited for without end."""
+    if os.path.lexists(path) and not path.is_file():
+        raise ValueError(f"{path} is no plain file; remove it or put the list there")
+
+
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
     """Each line that is not blank, stripped, after its `file:number`."""
+    check_plain(path)
     try:
         with path.open("rb") as file:
             number = 0

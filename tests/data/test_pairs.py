@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -108,3 +110,13 @@ def test_a_name_is_held_once_however_often_it_is_written(tmp_path: Path) -> None
     (tmp_path / "pairs.txt").write_text("img/a.jpg,img/b.jpg\nimg/b.jpg,img/a.jpg\n")
     first, second = read_pairs(tmp_path / "pairs.txt")
     assert first.target is second.sources[0] and first.sources[0] is second.target
+
+
+@pytest.mark.parametrize("read", [read_list, read_pairs])
+@pytest.mark.parametrize("put", [Path.mkdir, lambda path: path.symlink_to(path), os.mkfifo])
+def test_what_is_no_file_is_no_list_and_is_not_waited_for(
+    tmp_path: Path, put: Callable[[Path], None], read: Callable[[Path], object]
+) -> None:
+    put(tmp_path / "a")
+    with pytest.raises(ValueError, match="a is no plain file; remove it or put the list there"):
+        read(tmp_path / "a")
