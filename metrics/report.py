@@ -92,7 +92,7 @@ def write_report(path: Path, report: Report, task: Task, scores: Sequence[TrackS
     write_text(path.with_suffix(".md"), markdown(report))
     write_rows(rows_path(path), task, scores)
     lines = [f"{side}\t{name}\n" for side, names in task.unmatched.items() for name in names]
-    write_text(path.with_name("unmatched.txt"), "".join(lines))
+    write_text(_beside(path, "unmatched.txt"), "".join(lines))
 
 
 def write_json(path: Path, report: Report) -> None:
@@ -148,7 +148,7 @@ def read_rows(path: Path, track: str) -> Iterator[dict[str, str]]:
 
 def rows_path(report: Path) -> Path:
     """Where the lines of a report (its file or its folder) are."""
-    return (report if report.is_dir() else report.parent) / "per_image.csv"
+    return _beside(report / "report.json" if report.is_dir() else report, "per_image.csv")
 
 
 def metric_names(means: Mapping[str, Any]) -> list[str]:
@@ -196,6 +196,11 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def _beside(report: Path, name: str) -> Path:
+    """A file of a report; `a.json` and `b.json` in one folder have one each."""
+    return report.with_name(name if report.stem == "report" else f"{report.stem}_{name}")
 
 
 def _kinds(scores: TrackScores) -> list[tuple[str, Scores]]:

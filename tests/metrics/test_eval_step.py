@@ -17,6 +17,7 @@ from PIL import Image
 from config.cli import run
 from config.load import load_config
 from data.pairs import output_name
+from metrics.report import rows_path
 
 MISSING_FILES = ("alexnet-owt-7be5be79.pth", "inception_v3_google-0cc3c7bd.pth")
 
@@ -541,3 +542,14 @@ def test_methods_of_one_folder_name_are_told_apart_and_other_pairs_are_said(fold
     assert code == 0, error
     assert "The numbers of pairs differ" in (folders / "r" / "methods.html").read_text()
     assert len(list((folders / "r").glob("*/report.json"))) == 2
+
+
+def test_two_reports_in_one_folder_keep_their_own_images(folders, eval_step):
+    shutil.copytree(folders / "truth", folders / "perfect")
+    for name in ("fake", "perfect"):
+        arguments = ["--generated", folders / name, "--ground_truth", folders / "truth"]
+        assert eval_step(*arguments, "--output", folders / "reports" / f"{name}.json")[0] == 0
+    for name, is_one in (("fake", False), ("perfect", True)):
+        rows = list(csv.DictReader(rows_path(folders / "reports" / f"{name}.json").open()))
+        assert len(rows) == 4 and all((float(row["ssim"]) == 1) == is_one for row in rows)
+    assert len(list((folders / "reports").glob("*unmatched.txt"))) == 2
