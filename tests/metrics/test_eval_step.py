@@ -553,3 +553,15 @@ def test_two_reports_in_one_folder_keep_their_own_images(folders, eval_step):
         rows = list(csv.DictReader(rows_path(folders / "reports" / f"{name}.json").open()))
         assert len(rows) == 4 and all((float(row["ssim"]) == 1) == is_one for row in rows)
     assert len(list((folders / "reports").glob("*unmatched.txt"))) == 2
+
+
+def test_a_place_that_takes_no_report_is_named_before_anything_is_scored(score, folders):
+    (folders / "file").touch()
+    code, out, error = score("--output", folders / "file")
+    assert code == 2 and "file/report.json cannot be written (" in error and "ssim" not in out
+
+
+def test_methods_are_all_looked_at_before_one_is_scored(folders, eval_step):
+    methods = ["--methods", folders / "fake", folders / "nowhere", "--ground_truth", folders / "truth"]
+    code, out, error = eval_step(*methods, "--output", folders / "reports")
+    assert code == 2 and "nowhere does not exist" in error and "ssim" not in out
