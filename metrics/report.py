@@ -146,6 +146,19 @@ def read_rows(path: Path, track: str) -> Iterator[dict[str, str]]:
             yield row
 
 
+def read_final(path: Path) -> tuple[Report, list[dict[str, str]]]:
+    """A report (its file or its folder) and the lines of its final images; raises ValueError where they disagree."""
+    report, file = read_json(path), rows_path(path)
+    final = report["steps"][-1]
+    rows = list(read_rows(file, final.get("label", "")))
+    if not rows:
+        raise ValueError(f"{file} has no line of {final.get('label')}; make it anew with eval_step.py")
+    for metric in metric_names(final):
+        if not _is_mean(final[metric], [row[metric] for row in rows if row.get(metric)]):
+            raise ValueError(f"{file} and its report are of two evaluations ({metric} differs); make both anew")
+    return report, rows
+
+
 def rows_path(report: Path) -> Path:
     """Where the lines of a report (its file or its folder) are."""
     return _beside(report / "report.json" if report.is_dir() else report, "per_image.csv")
@@ -196,6 +209,17 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def _is_mean(value: Any, texts: Sequence[str]) -> bool:
+    """Whether a report's value may be the mean of what its images have; those without a finite one do not count."""
+    try:
+        numbers = [number for number in map(float, texts) if math.isfinite(number)]
+        if not numbers:
+            return value is None or math.isfinite(value)
+        return math.isclose(value, sum(numbers) / len(numbers), rel_tol=1e-6, abs_tol=1e-9)
+    except (TypeError, ValueError):
+        return False
 
 
 def _beside(report: Path, name: str) -> Path:
