@@ -565,3 +565,12 @@ def test_methods_are_all_looked_at_before_one_is_scored(folders, eval_step):
     methods = ["--methods", folders / "fake", folders / "nowhere", "--ground_truth", folders / "truth"]
     code, out, error = eval_step(*methods, "--output", folders / "reports")
     assert code == 2 and "nowhere does not exist" in error and "ssim" not in out
+
+
+def test_images_of_one_person_alone_have_no_intervals_and_it_is_said(score, folders):
+    for name in ("fake", "truth"):
+        for index, view in enumerate(("1_front", "2_side", "3_back", "4_full")):
+            (folders / name / f"{index}.png").rename(folders / name / f"WOMEN-Dresses-id_00000002-02_{view}.png")
+    code, out, _ = score("--output", folders / "report")
+    assert code == 0 and "all images are of one person: there are no intervals" in out
+    assert load(folders / "report")["steps"][0]["intervals"] == {}
