@@ -22,6 +22,7 @@ from config.load import load_config
 from config.schema import Config
 from evaluation.score import score_task, terminal_table
 from evaluation.tasks import Request, make_task
+from images.writing import check_place
 from losses.face import face_crop
 from metrics.methods import write_methods
 from metrics.pages import write_report_page
@@ -29,6 +30,7 @@ from metrics.protocols import PROTOCOLS, Protocol, load_protocol
 from metrics.report import Report, write_report
 from metrics.scorer import Scorer, load_scorer
 from metrics.self_check import CHECK_SIZE, self_check
+from metrics.task import Task
 from models.families import SCHEDULES, build_schedule
 from models.schedules import ScheduleConfig
 from trainers.distributed import connect
@@ -83,21 +85,23 @@ def check_metrics(device: torch.device, protocol: Protocol) -> int:
     return int(any(check.outcome == "FAILED" for check in checks))
 
 
-def score_folder(
-    folder: Path, name: str, path: Path, arguments: argparse.Namespace, protocol: Protocol, scorer: Scorer
-) -> Report | None:
-    """Score one folder of generated images and write its report to `path`; the report, on the main process."""
+def read_task(folder: Path, arguments: argparse.Namespace, protocol: Protocol, device: torch.device) -> Task:
+    """What is to be scored of one folder of generated images; raises ValueError like `make_task`."""
     places = {key: getattr(arguments, key) for key in ("ground_truth", "real", "strict", "name")}
     config = read_config(arguments)
-    task = make_task(Request(generated=folder, protocol=protocol, device=scorer.device, config=config, **places))
-    found = score_task(name, task, scorer, arguments.cache)
+    return make_task(Request(generated=folder, protocol=protocol, device=device, config=config, **places))
+
+
+def score_folder(name: str, task: Task, path: Path, scorer: Scorer, cache: Path) -> Report | None:
+    """Score one folder's images and write its report to `path`; the report, on the main process."""
+    found = score_task(name, task, scorer, cache)
     if found is None:
         return None
     report, scores = found
     sys.stdout.write(terminal_table(report))
     sys.stdout.flush()  # the numbers are there even where the disk takes no report
     write_report(path, report, task, scores)
-    write_report_page(path.with_suffix(".html"), report, task, scores[task.final].clean.columns, protocol)
+    write_report_page(path.with_suffix(".html"), report, task, scores[task.final].clean.columns, scorer.protocol)
     sys.stdout.write(f"{path}\n")
     return report
 
@@ -129,11 +133,12 @@ def main() -> int:
             return check_metrics(world.device, protocol)
         if world.is_main:
             _LOG.info("protocol\n  %s", "\n  ".join(protocol.lines()))
+        tasks = []  # all before the first is scored: what is missing is not found out after hours
+        for name, (folder, path) in report_paths(arguments).items():
+            check_place(path)
+            tasks.append((name, read_task(folder, arguments, protocol, world.device), path))
         scorer = load_scorer(protocol, world.device, face_crop, arguments.pckh)
-        reports = [
-            score_folder(folder, name, path, arguments, protocol, scorer)
-            for name, (folder, path) in report_paths(arguments).items()
-        ]
+        reports = [score_folder(*task, scorer, arguments.cache) for task in tasks]
         if arguments.methods and world.is_main:
             page, *_ = write_methods(methods_folder(arguments), [report for report in reports if report])
             sys.stdout.write(f"{page}\n")

@@ -38,6 +38,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
             part.unlink()
 
 
+def check_place(path: Path) -> None:
+    """Raise ValueError where no file can be written at `path`, so that long work need not find out; makes nothing."""
+    place = next(parent for parent in path.absolute().parents if parent.exists())
+    if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        reason = "may not be written to" if place.is_dir() else "is no folder"
+        raise ValueError(f"{path} cannot be written ({place} {reason}); name another place")
+
+
 def write_bytes(path: str | Path, data: bytes) -> None:
     """Write a file whole or not at all; raises ValueError like `replacing`."""
     with replacing(path) as part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,15 +43,15 @@ class Index:
                 self._deepfashion.setdefault(image, []).append(path)
 
     def name(self, path: Path) -> str:
-        """A file's path within the folder."""
-        return path.relative_to(self.folder).as_posix()
+        """A file's path within the folder; accents as one letter, which some systems store as two."""
+        return unicodedata.normalize("NFC", path.relative_to(self.folder).as_posix())
 
     def find(self, wanted: Iterable[str], image: names.DeepFashionImage | None) -> Path | None:
         """The file of the first name that there is one of, else of a DeepFashion image.
 
         Raises ValueError where several files answer to it.
         """
-        stems = list(wanted)
+        stems = [unicodedata.normalize("NFC", stem) for stem in wanted]
         if exact := next((self._exact[stem] for stem in stems if stem in self._exact), None):
             return exact
         found = next((self._plain[key] for key in map(names.plain, stems) if key in self._plain), [])

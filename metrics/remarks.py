@@ -92,4 +92,6 @@ def _on_reals(fakes: int, reals: int, scorer: Scorer) -> list[str]:
 def _on_persons(task: Task) -> list[str]:
     if not task.has_persons():
         return ["names do not say who is who: intervals are over targets, and persons are not recalled"]
+    if len(set(task.clusters())) < 2:
+        return ["all images are of one person: there are no intervals, and persons are not recalled"]
     return []

@@ -92,7 +92,7 @@ def write_report(path: Path, report: Report, task: Task, scores: Sequence[TrackS
     write_text(path.with_suffix(".md"), markdown(report))
     write_rows(rows_path(path), task, scores)
     lines = [f"{side}\t{name}\n" for side, names in task.unmatched.items() for name in names]
-    write_text(path.with_name("unmatched.txt"), "".join(lines))
+    write_text(_beside(path, "unmatched.txt"), "".join(lines))
 
 
 def write_json(path: Path, report: Report) -> None:
@@ -146,9 +146,22 @@ def read_rows(path: Path, track: str) -> Iterator[dict[str, str]]:
             yield row
 
 
+def read_final(path: Path) -> tuple[Report, list[dict[str, str]]]:
+    """A report (its file or its folder) and the lines of its final images; raises ValueError where they disagree."""
+    report, file = read_json(path), rows_path(path)
+    final = report["steps"][-1]
+    rows = list(read_rows(file, final.get("label", "")))
+    if not rows:
+        raise ValueError(f"{file} has no line of {final.get('label')}; make it anew with eval_step.py")
+    for metric in metric_names(final):
+        if not _is_mean(final[metric], [row[metric] for row in rows if row.get(metric)]):
+            raise ValueError(f"{file} and its report are of two evaluations ({metric} differs); make both anew")
+    return report, rows
+
+
 def rows_path(report: Path) -> Path:
     """Where the lines of a report (its file or its folder) are."""
-    return (report if report.is_dir() else report.parent) / "per_image.csv"
+    return _beside(report / "report.json" if report.is_dir() else report, "per_image.csv")
 
 
 def metric_names(means: Mapping[str, Any]) -> list[str]:
@@ -196,6 +209,22 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[name] = "not installed"
     return found
+
+
+def _is_mean(value: Any, texts: Sequence[str]) -> bool:
+    """Whether a report's value may be the mean of what its images have; those without a finite one do not count."""
+    try:
+        numbers = [number for number in map(float, texts) if math.isfinite(number)]
+        if not numbers:
+            return value is None or math.isfinite(value)
+        return math.isclose(value, sum(numbers) / len(numbers), rel_tol=1e-6, abs_tol=1e-9)
+    except (TypeError, ValueError):
+        return False
+
+
+def _beside(report: Path, name: str) -> Path:
+    """A file of a report; `a.json` and `b.json` in one folder have one each."""
+    return report.with_name(name if report.stem == "report" else f"{report.stem}_{name}")
 
 
 def _kinds(scores: TrackScores) -> list[tuple[str, Scores]]:

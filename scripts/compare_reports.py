@@ -11,7 +11,7 @@ from images.writing import write_text
 from metrics.compare import compare, notes
 from metrics.html import number
 from metrics.pages import comparison_page
-from metrics.report import read_json, read_rows, rows_path
+from metrics.report import read_final
 
 
 def main() -> int:
@@ -20,11 +20,7 @@ def main() -> int:
     parser.add_argument("b", type=Path, help="another, of the same test images")
     parser.add_argument("--output", type=Path, help="write the comparison as a page to this file")
     arguments = parser.parse_args()
-    a, b = read_json(arguments.a), read_json(arguments.b)
-    rows_a, rows_b = (
-        list(read_rows(rows_path(path), report["steps"][-1].get("label", "")))
-        for path, report in ((arguments.a, a), (arguments.b, b))
-    )
+    (a, rows_a), (b, rows_b) = read_final(arguments.a), read_final(arguments.b)
     warnings, comparisons = notes(a, b, rows_a, rows_b), compare(a, b, rows_a, rows_b)
     for warning in warnings:
         sys.stdout.write(f"note: {warning}\n")

@@ -66,6 +66,9 @@ def main() -> None:
     )
     parser.add_argument("--border", type=int, help="pixels between two columns (default: found)")
     arguments = parser.parse_args()
+    kept = [name for name in arguments.columns if name != "_"]
+    if len(set(kept)) < len(kept):
+        raise ValueError(f"--columns {' '.join(arguments.columns)} has one name twice; give each column its own, or _")
     files = image_files(arguments.strips)
     if not files:
         raise ValueError(f"{arguments.strips} holds no images; give the folder of strips")

@@ -13,7 +13,7 @@ from config.cli import run
 from metrics.compare import compare, notes
 from metrics.html import image_address, number, render
 from metrics.plots import bar_chart, line_plot
-from metrics.report import markdown, read_json, write_json
+from metrics.report import markdown, read_final, read_json, write_json
 from scripts import compare_reports
 
 
@@ -120,6 +120,32 @@ def test_the_command_prints_and_writes_a_page(tmp_path, monkeypatch, capsys):
     assert "a against b" in page.read_text()
     monkeypatch.setattr(sys, "argv", ["compare_reports", str(tmp_path / "a"), str(tmp_path / "nowhere")])
     assert run(compare_reports.main) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda text: text.replace(",0.", ",abc."), r"per_image\.csv and its report are of two evaluations \(ssim"),
+        (lambda text: text.replace(",0.", ",1."), r"per_image\.csv and its report are of two evaluations \(ssim"),
+        (lambda text: text.splitlines()[0], r"per_image\.csv has no line of final"),
+    ],
+)
+def test_lines_of_images_that_are_not_those_of_the_report_are_refused(tmp_path, change, said):
+    write(tmp_path, *report("a", 0))
+    read_final(tmp_path)
+    file = tmp_path / "per_image.csv"
+    file.write_text(change(file.read_text()))
+    with pytest.raises(ValueError, match=said):
+        read_final(tmp_path)
+
+
+@pytest.mark.parametrize("metric", ["ssim", "fid"])
+def test_a_metric_that_is_no_number_is_named(tmp_path, metric):
+    content, rows = report("a", 0)
+    content["steps"][0][metric] = "good"
+    write(tmp_path, content, rows)
+    with pytest.raises(ValueError, match=rf"two evaluations \({metric} differs"):
+        read_final(tmp_path)
 
 
 def test_a_report_in_markdown_holds_numbers_slices_and_choices():

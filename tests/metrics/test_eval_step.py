@@ -17,6 +17,7 @@ from PIL import Image
 from config.cli import run
 from config.load import load_config
 from data.pairs import output_name
+from metrics.report import rows_path
 
 MISSING_FILES = ("alexnet-owt-7be5be79.pth", "inception_v3_google-0cc3c7bd.pth")
 
@@ -541,3 +542,35 @@ def test_methods_of_one_folder_name_are_told_apart_and_other_pairs_are_said(fold
     assert code == 0, error
     assert "The numbers of pairs differ" in (folders / "r" / "methods.html").read_text()
     assert len(list((folders / "r").glob("*/report.json"))) == 2
+
+
+def test_two_reports_in_one_folder_keep_their_own_images(folders, eval_step):
+    shutil.copytree(folders / "truth", folders / "perfect")
+    for name in ("fake", "perfect"):
+        arguments = ["--generated", folders / name, "--ground_truth", folders / "truth"]
+        assert eval_step(*arguments, "--output", folders / "reports" / f"{name}.json")[0] == 0
+    for name, is_one in (("fake", False), ("perfect", True)):
+        rows = list(csv.DictReader(rows_path(folders / "reports" / f"{name}.json").open()))
+        assert len(rows) == 4 and all((float(row["ssim"]) == 1) == is_one for row in rows)
+    assert len(list((folders / "reports").glob("*unmatched.txt"))) == 2
+
+
+def test_a_place_that_takes_no_report_is_named_before_anything_is_scored(score, folders):
+    (folders / "file").touch()
+    code, out, error = score("--output", folders / "file")
+    assert code == 2 and "file/report.json cannot be written (" in error and "ssim" not in out
+
+
+def test_methods_are_all_looked_at_before_one_is_scored(folders, eval_step):
+    methods = ["--methods", folders / "fake", folders / "nowhere", "--ground_truth", folders / "truth"]
+    code, out, error = eval_step(*methods, "--output", folders / "reports")
+    assert code == 2 and "nowhere does not exist" in error and "ssim" not in out
+
+
+def test_images_of_one_person_alone_have_no_intervals_and_it_is_said(score, folders):
+    for name in ("fake", "truth"):
+        for index, view in enumerate(("1_front", "2_side", "3_back", "4_full")):
+            (folders / name / f"{index}.png").rename(folders / name / f"WOMEN-Dresses-id_00000002-02_{view}.png")
+    code, out, _ = score("--output", folders / "report")
+    assert code == 0 and "all images are of one person: there are no intervals" in out
+    assert load(folders / "report")["steps"][0]["intervals"] == {}

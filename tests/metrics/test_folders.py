@@ -1,5 +1,6 @@
 """Names of the field, matched."""
 
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -128,3 +129,11 @@ def test_slices_are_read_from_names():
     assert (view_change(f"{PAIR}.png"), sex(f"{PAIR}.png")) == ("front -> back", "women")
     assert (sex("fashionMENDenimid0000000101_1front.png"), view_change("a.png"), sex("a.png")) == ("men", None, None)
     assert view_change("backpack_2_front_door.png") is None
+
+
+def test_accents_stored_as_one_letter_or_two_are_one_name(tmp_path):
+    for folder, form in (("fake", "NFD"), ("truth", "NFC")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / unicodedata.normalize(form, "\u00dcn\u00ef.png")).touch()
+    matches = match_folders(tmp_path / "fake", tmp_path / "truth")
+    assert len(matches.pairs) == 1 and not matches.generated_only + matches.ground_truth_only

@@ -65,3 +65,10 @@ def test_what_cannot_be_cut_is_said(tmp_path, split, capsys):
     assert split("--columns", "a", "b", "c") == 2 and "43 pixels wide are not 3 columns" in capsys.readouterr().err
     Image.fromarray(noise[:, :42]).save(tmp_path / "in" / "0.png")
     assert split("--columns", "a", "b", "c") == 2 and "the first strip is not" in capsys.readouterr().err
+
+
+def test_two_columns_of_one_name_would_overwrite_each_other(tmp_path, split, capsys):
+    (tmp_path / "in").mkdir()
+    Image.new("RGB", (42, 20)).save(tmp_path / "in" / "a.png")
+    assert split("--columns", "a", "a", "_") == 2 and "one name twice" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
