@@ -273,15 +273,7 @@ class DPTN(Generator):
         step: Tensor | None = None,
         reconstruct: bool = False,
     ) -> GeneratorOutput:
-        """One step.
-
-        Args:
-            source_image: (B, 3, H, W) in [-1, 1], at the level that the step sees.
-            source_pose, target_pose: (B, P, H, W) in [0, 1].
-            canvas: (B, 3, H, W), what the step starts from; None with S = 1.
-            step: (B,) LongTensor in 0..S-1; None with S = 1.
-            reconstruct: also decode the source image (training).
-        """
+        """As every generator's; with the source asked for, both tasks run as one batch."""
         if not reconstruct:
             return self.draw(self.encode_source(source_image, source_pose, step), target_pose, canvas, step)
         # both tasks share the content encoder and the decoder, so each runs once on twice the batch
