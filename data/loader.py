@@ -23,6 +23,7 @@ from images.noise import normal_noise
 Batch = dict[str, Tensor]
 # what asks a command to stop: Ctrl-C; kill, timeout, torchrun and Slurm; Slurm's early warning; a closed terminal
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
+_CAUSE = "; it was killed, perhaps for lack of memory: lower data.num_workers"
 
 
 class LostWorker(ChildProcessError):
@@ -123,10 +124,12 @@ def _next(batches: Iterator[Batch | _BadInput]) -> Batch | _BadInput | None:
     """The next batch, None after the last."""
     try:
         return next(batches, None)
+    except (OSError, EOFError) as error:  # a batch is fetched from the process that made it; bad input is a value
+        raise LostWorker(f"a DataLoader worker was lost ({error!r}){_CAUSE}") from None
     except RuntimeError as error:
         if "exited unexpectedly" not in str(error):  # an error within one says where it was caught
             raise
-        raise LostWorker(f"{error}; it was killed, perhaps for lack of memory: lower data.num_workers") from None
+        raise LostWorker(f"{error}{_CAUSE}") from None
 
 
 class _Guarded(Dataset):

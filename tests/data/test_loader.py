@@ -31,3 +31,15 @@ def test_a_worker_that_hangs_is_killed_by_its_owner(dataset, monkeypatch):
     batches.close()
     worker.join(10)
     assert worker.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("error", [ConnectionResetError(104, "Connection reset by peer"), EOFError()], ids=repr)
+def test_a_batch_lost_with_the_process_that_made_it_is_a_lost_worker(error):
+    """PyTorch raises its own error only where it finds the process already gone."""
+
+    def batches():
+        raise error
+        yield
+
+    with pytest.raises(loader.LostWorker, match="DataLoader worker was lost"):
+        loader._next(batches())

@@ -90,7 +90,7 @@ def test_a_killed_loader_worker_is_one_line_after_saving(launcher, dataset, tmp_
     workers = [worker for trainer in trainers for worker in children(trainer)]
     os.kill(workers[-1], signal.SIGKILL)
     output = process.communicate(timeout=PATIENCE_SECONDS)[0]
-    assert output.count("error: ") == 1 and f"DataLoader worker (pid(s) {workers[-1]}) exited" in output, output[-2000:]
+    assert output.count("error: ") == 1 and "DataLoader worker" in output, output[-2000:]
     assert process.returncode == 3 if len(trainers) == 1 else "exitcode  : 3" in output
     assert saved_step(tmp_path) >= 1
     wait_for_end(workers)
