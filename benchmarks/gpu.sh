@@ -77,7 +77,7 @@ training() {
 
 train() {
     "$python" train.py --config "config/$1.yaml" --name "$1" --checkpoints_dir "$work" \
-        "data.root=$work/raw" objective.vgg.weights=random "trainer.max_minutes=$minutes" trainer.sample_every=200 >&2 &&
+        "data.root=$work/raw" objective.perceptual_net=random "trainer.max_minutes=$minutes" trainer.sample_every=200 >&2 &&
         strip=("$work/$1"/samples/steps_*.png) &&
         "$python" -c "
 import sys

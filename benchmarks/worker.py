@@ -23,6 +23,7 @@ from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sd
 
 from config.load import load_config
 from config.schema import Config
+from losses.perceptual import PerceptualConfig
 from trainers.distributed import connect
 from trainers.engine import Engine
 
@@ -62,8 +63,8 @@ def benchmark_config(path: str, overrides: list[str], batch: int | None, num_pro
     """
     config = load_config(path, overrides)
     trainer, keys = config.trainer, list(overrides)
-    if hasattr(config.objective, "vgg"):
-        keys.insert(0, "objective.vgg.weights=random")
+    if isinstance(config.objective, PerceptualConfig):
+        keys.insert(0, "objective.perceptual_net=random")
     size = batch or min(trainer.batch_size, trainer.max_batch_per_process)
     sizes = [f"trainer.batch_size={size * num_processes}", f"trainer.max_batch_per_process={size}"]
     return load_config(path, [*keys, *sizes])

@@ -35,7 +35,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 def build_config(values: Mapping[str, Any], origins: Origins | None = None, source: str = "configuration") -> Config:
     """Check a nested mapping and freeze it; raises ValueError with one line."""
-    origins = origins or {}
+    origins, values = origins or {}, _with_new_names(values)
     parts = {name: _part_of_family(name, values[name], origins, source) for name in FAMILIES if name in values}
     return _checked(Config, {**values, **parts}, (), origins, source)
 
@@ -43,6 +43,19 @@ def build_config(values: Mapping[str, Any], origins: Origins | None = None, sour
 def dump_config(config: Config) -> str:
     """The resolved configuration as YAML text; `load_config` of it gives an equal `Config`."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def _with_new_names(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Options of older runs by their present names: `objective.vgg` told which VGG19 the losses see."""
+    objective = values.get("objective")
+    if not isinstance(objective, Mapping) or not isinstance(objective.get("vgg"), Mapping):
+        return values
+    now = {**objective}
+    vgg = now.pop("vgg")
+    if "weights" in vgg:
+        now["perceptual_net"] = {"imagenet": "vgg19"}.get(vgg["weights"], vgg["weights"])
+    now |= {key: value for key, value in vgg.items() if key != "weights"}
+    return {**values, "objective": now}
 
 
 def _read(path: Path, origins: Origins, chain: tuple[Path, ...]) -> dict[str, Any]:

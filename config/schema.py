@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SerializeAsAny, model_validator
 
 from config.section import Section, Size
+from data.pose import PoseForm, StrokeConfig, pose_form
 from losses.families import OBJECTIVES
 from losses.objective import ObjectiveConfig
 from models.discriminators import DiscriminatorConfig
@@ -16,8 +17,6 @@ from models.generator import GeneratorConfig
 from models.schedules import ScheduleConfig
 
 Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
-
-POSE_CHANNELS = {"skeleton": 20, "joints": 18, "joints_limbs": 41}
 
 # a section of a family has the options of its kind, which stand beside the class in the family's table
 FAMILIES: dict[str, Mapping[str, Any]] = {
@@ -38,6 +37,7 @@ class DataConfig(Section):
         description="pose maps: NTED's drawing (20 channels), heatmaps of joints (18), of joints and limbs (41), "
         "or maps of your own alone",
     )
+    pose_strokes: StrokeConfig = StrokeConfig()
     map_channels: int = Field(
         0, ge=0, le=256, description="channels of your own maps in the store, beside those of `pose`; 0: none"
     )
@@ -49,7 +49,12 @@ class DataConfig(Section):
     @property
     def pose_channels(self) -> int:
         """Channels of the pose maps."""
-        return POSE_CHANNELS.get(self.pose, 0) + self.map_channels
+        return self.pose_form.num_channels + self.map_channels
+
+    @property
+    def pose_form(self) -> PoseForm:
+        """What draws them."""
+        return pose_form(self.pose, self.pose_strokes)
 
     @model_validator(mode="after")
     def _maps_have_channels(self) -> DataConfig:

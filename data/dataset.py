@@ -16,7 +16,7 @@ from data.draws import Draw
 from data.frames import keypoint_frame, usual_frame
 from data.openpose import Frame, pose_file, read_keypoints
 from data.pairs import PairLine, check_distinct, read_pairs, store_key
-from data.pose import Size, face_box, pose_form, to_image_frame
+from data.pose import PoseForm, Size, face_box, pose_form, to_image_frame
 from data.store import ImageStore, store_path
 from images.joints import NUM_JOINTS
 from images.noise import Purpose, noise_key
@@ -47,7 +47,7 @@ class PairDataset(Dataset[Sample]):
         root: folder with `{H}-{W}` stores, `{split}_pairs.txt`, and `pose/` unless the store holds keypoints.
         split: `train` or `test`.
         image_size: (H, W).
-        pose: a name of a `pose_form`.
+        pose: a `pose_form`, or the name of one as published.
         map_channels: C, of the store's condition maps; 0: none are read.
         augment_scale: 1 for no augmentation.
         num_directions: D; 2 if a batch trains both ways.
@@ -62,7 +62,7 @@ class PairDataset(Dataset[Sample]):
         root: str | Path,
         split: str,
         image_size: Size,
-        pose: str,
+        pose: str | PoseForm,
         *,
         map_channels: int = 0,
         augment_scale: float = 1.0,
@@ -70,7 +70,7 @@ class PairDataset(Dataset[Sample]):
         seed: int = 0,
     ) -> None:
         self.root, self.split, self.image_size = Path(root), split, (int(image_size[0]), int(image_size[1]))
-        self.pose_form, self.map_channels = pose_form(pose), map_channels
+        self.pose_form, self.map_channels = pose_form(pose) if isinstance(pose, str) else pose, map_channels
         self.augment_scale = augment_scale if split == "train" else 1.0
         self.num_directions, self.seed = num_directions, seed
         self.store = ImageStore(store_path(root, self.image_size), self.image_size)

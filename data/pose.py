@@ -9,8 +9,10 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import torch
+from pydantic import Field
 from torch import Tensor
 
+from config.section import Section
 from data.openpose import (
     COLOURS,
     DEEPFASHION_FRAME,
@@ -21,11 +23,30 @@ from data.openpose import (
 from images.joints import LEFT_EYE, NUM_JOINTS, RIGHT_EYE
 
 Size = tuple[int, int]
-_RADIUS = 4
 _DISTANCE_UNIT = 3
 _FARTHEST = 255 * _DISTANCE_UNIT
-_JOINT_SIGMA, _LIMB_SIGMA = 6.0, 3.0
 _FAR_AWAY = 1e6
+
+
+class StrokeConfig(Section):
+    """How wide poses are drawn, in pixels of the image, or of one 256 high."""
+
+    radius: float = Field(4, ge=0.5, description="of the joints and limbs of NTED's drawing; rounded")
+    joint_sigma: float = Field(6, gt=0, description="of the Gaussians round joints")
+    limb_sigma: float = Field(3, gt=0, description="of the Gaussians round limbs")
+    scale_with_height: bool = Field(
+        False, description="the pixels are those of an image 256 high; the published networks draw alike at any size"
+    )
+
+    def at_height(self, height: int) -> StrokeConfig:
+        """The same in pixels of an image of so many rows; a radius is 1 at least."""
+        scale = height / 256 if self.scale_with_height else 1
+        return StrokeConfig(
+            radius=max(self.radius * scale, 1), joint_sigma=self.joint_sigma * scale, limb_sigma=self.limb_sigma * scale
+        )
+
+
+PUBLISHED = StrokeConfig()
 
 
 def to_image_frame(
@@ -64,20 +85,21 @@ def face_box(joints: np.ndarray) -> np.ndarray:
     return eyes if np.isfinite(eyes).all() else np.full(4, -1, np.float32)
 
 
-def draw_skeleton(joints: np.ndarray, size: Size) -> np.ndarray:
+def draw_skeleton(joints: np.ndarray, size: Size, radius: int = 4) -> np.ndarray:
     """NTED's pose: an RGB drawing of joints and limbs, and the distance to each of 17 limbs (NTED, sec. 4).
 
     Args:
         joints: (18, 2) x, y in pixels of the image, NaN where missing.
         size: (H, W).
+        radius: of joints and limbs, in pixels.
 
     Returns:
         (20, H, W) uint8: RGB, then L1 distances in units of 3 pixels, 255 everywhere for a limb that is not seen.
     """
-    return skeleton_maps(torch.from_numpy(encode_skeleton(joints, size))[None], size)[0].numpy()
+    return skeleton_maps(torch.from_numpy(encode_skeleton(joints, size, radius))[None], size)[0].numpy()
 
 
-def encode_skeleton(joints: np.ndarray, size: Size) -> np.ndarray:
+def encode_skeleton(joints: np.ndarray, size: Size, radius: int = 4) -> np.ndarray:
     """What of `draw_skeleton` needs OpenCV; the rest is left to `skeleton_maps`.
 
     Returns:
@@ -89,14 +111,14 @@ def encode_skeleton(joints: np.ndarray, size: Size) -> np.ndarray:
     found, points = np.isfinite(joints).all(axis=1).tolist(), joints.tolist()
     for point, colour, is_found in zip(points, COLOURS, found, strict=True):
         if is_found:
-            cv2.circle(canvas, (int(point[0]), int(point[1])), _RADIUS, colour, -1)
+            cv2.circle(canvas, (int(point[0]), int(point[1])), radius, colour, -1)
     coloured, background = canvas.copy(), np.full(size, 255, np.uint8)
     # a limb that is not seen is a far-away pixel, which stands first
     boxes, pixels, start = [], [np.array([_FARTHEST], np.int16)], 1
     for (a, b), colour in zip(SKELETON_LIMBS, COLOURS, strict=False):
         box = (0, 0, 1, 1, 0)
         if found[a] and found[b]:
-            polygon = _limb_polygon(points[a], points[b])
+            polygon = _limb_polygon(points[a], points[b], radius)
             if limb := _draw_limb(polygon, colour, canvas, coloured, background):
                 (x, y), distances = limb
                 box = (x, y, distances.shape[1], distances.shape[0], start)
@@ -150,11 +172,11 @@ def limb_distances(boxes: Tensor, pixels: Tensor, size: Size) -> Tensor:
     return distances.clamp_(max=_FARTHEST).div_(_DISTANCE_UNIT, rounding_mode="floor").to(torch.uint8)
 
 
-def _limb_polygon(start: Sequence[float], end: Sequence[float]) -> np.ndarray:
+def _limb_polygon(start: Sequence[float], end: Sequence[float], radius: int) -> np.ndarray:
     """(n, 2) int32 outline of the ellipse drawn from joint to joint."""
     (xa, ya), (xb, yb) = start, end
     centre = int((xa + xb) / 2), int((ya + yb) / 2)
-    axes = int(math.hypot(xa - xb, ya - yb) / 2), _RADIUS
+    axes = int(math.hypot(xa - xb, ya - yb) / 2), radius
     angle = int(math.degrees(math.atan2(ya - yb, xa - xb)))
     return np.asarray(cv2.ellipse2Poly(centre, axes, angle, 0, 360, 1))
 
@@ -186,13 +208,13 @@ def _draw_limb(
     return (columns.start, rows.start), distances.astype(np.int16)
 
 
-def joint_segments(joints: np.ndarray, sigma: float = _JOINT_SIGMA) -> np.ndarray:
+def joint_segments(joints: np.ndarray, sigma: float = PUBLISHED.joint_sigma) -> np.ndarray:
     """(18, 5) float32 rows (x, y, x, y, sigma) for `segment_heatmaps`: each joint's whole pixel, NaN where missing."""
     centres = np.trunc(joints)
     return _segments(centres, centres, sigma)
 
 
-def limb_segments(joints: np.ndarray, sigma: float = _LIMB_SIGMA) -> np.ndarray:
+def limb_segments(joints: np.ndarray, sigma: float = PUBLISHED.limb_sigma) -> np.ndarray:
     """(23, 5) float32 rows (x, y, x, y, sigma) for `segment_heatmaps`, NaN where either joint is missing."""
     starts, ends = np.asarray(joints, np.float64)[np.array(HEATMAP_LIMBS)].transpose(1, 0, 2)
     return _segments(starts, ends, sigma)
@@ -230,12 +252,12 @@ def segment_heatmaps(segments: Tensor, size: Size) -> Tensor:
     return beyond.square_().addcmul_(across, across).neg_().exp_()
 
 
-def joint_heatmaps(joints: np.ndarray, size: Size, sigma: float = _JOINT_SIGMA) -> np.ndarray:
+def joint_heatmaps(joints: np.ndarray, size: Size, sigma: float = PUBLISHED.joint_sigma) -> np.ndarray:
     """(18, H, W) float32: a Gaussian round each joint's whole pixel, zeros where missing (DPTN, sec. 4.1)."""
     return segment_heatmaps(torch.from_numpy(joint_segments(joints, sigma)), size).numpy()
 
 
-def limb_heatmaps(joints: np.ndarray, size: Size, sigma: float = _LIMB_SIGMA) -> np.ndarray:
+def limb_heatmaps(joints: np.ndarray, size: Size, sigma: float = PUBLISHED.limb_sigma) -> np.ndarray:
     """(23, H, W) float32: a Gaussian of the distance to each limb, zeros where missing (step form of DPTN)."""
     return segment_heatmaps(torch.from_numpy(limb_segments(joints, sigma)), size).numpy()
 
@@ -248,7 +270,12 @@ class PoseForm(NamedTuple):
     """
 
     num_channels: int
-    encode: Callable[[np.ndarray, Size], np.ndarray]
+    draw_with: Callable[[np.ndarray, Size, StrokeConfig], np.ndarray]
+    strokes: StrokeConfig = PUBLISHED
+
+    def encode(self, joints: np.ndarray, size: Size) -> np.ndarray:
+        """(18, 2) joints in pixels of an image (H, W), NaN where missing, to what `pose_maps` takes a batch of."""
+        return self.draw_with(joints, size, self.strokes.at_height(size[0]))
 
     def draw(self, joints: np.ndarray, size: Size) -> Tensor:
         """(num_channels, H, W) float32 in [0, 1] for (18, 2) joints in pixels, NaN where missing."""
@@ -262,25 +289,29 @@ def pose_maps(encoded: Tensor, size: Size) -> Tensor:
     return segment_heatmaps(encoded, size)
 
 
-def _joints(joints: np.ndarray, size: Size) -> np.ndarray:
-    return joint_segments(joints)
+def _skeleton(joints: np.ndarray, size: Size, strokes: StrokeConfig) -> np.ndarray:
+    return encode_skeleton(joints, size, round(strokes.radius))
 
 
-def _joints_and_limbs(joints: np.ndarray, size: Size) -> np.ndarray:
-    return np.concatenate([joint_segments(joints), limb_segments(joints)])
+def _joints(joints: np.ndarray, size: Size, strokes: StrokeConfig) -> np.ndarray:
+    return joint_segments(joints, strokes.joint_sigma)
 
 
-def _nothing(joints: np.ndarray, size: Size) -> np.ndarray:
+def _joints_and_limbs(joints: np.ndarray, size: Size, strokes: StrokeConfig) -> np.ndarray:
+    return np.concatenate([_joints(joints, size, strokes), limb_segments(joints, strokes.limb_sigma)])
+
+
+def _nothing(joints: np.ndarray, size: Size, strokes: StrokeConfig) -> np.ndarray:
     return np.empty((0, 5), np.float32)
 
 
 POSE_FORMS = {
-    "skeleton": PoseForm(3 + len(SKELETON_LIMBS), encode_skeleton),
+    "skeleton": PoseForm(3 + len(SKELETON_LIMBS), _skeleton),
     "joints": PoseForm(NUM_JOINTS, _joints),
     "joints_limbs": PoseForm(NUM_JOINTS + len(HEATMAP_LIMBS), _joints_and_limbs),
 }
 
 
-def pose_form(name: str) -> PoseForm:
+def pose_form(name: str, strokes: StrokeConfig = PUBLISHED) -> PoseForm:
     """The form of a name: a key of `POSE_FORMS`, or `maps`, which draws no joints, so that other maps stand alone."""
-    return PoseForm(0, _nothing) if name == "maps" else POSE_FORMS[name]
+    return PoseForm(0, _nothing) if name == "maps" else POSE_FORMS[name]._replace(strokes=strokes)

@@ -76,16 +76,29 @@ class EfficientNetLite0(nn.Module):
         self.load_state_dict({name: value for name, value in state.items() if not name.startswith("_fc.")})
         self.eval().requires_grad_(False)
 
+    def train(self, mode: bool = True) -> EfficientNetLite0:
+        """It stays in evaluation mode: its batch norm belongs to its weights."""
+        return super().train(False)
+
     def forward(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) uint8 -> (B, 1280) float, of the images stretched to 224x224."""
         size = (IMAGE_SIDE, IMAGE_SIDE)
         resized = functional.interpolate(images.float(), size=size, mode="bilinear", antialias=True)
         return self.maps((resized - 127) / 128).mean(dim=(2, 3))
 
+    def stem(self, images: Tensor) -> Tensor:
+        """(B, 3, H, W) of (grey level - 127) / 128 -> (B, 32, H/2, W/2), what the first of `blocks` takes."""
+        return functional.relu6(self._bn0(self._conv_stem(images)))
+
+    @property
+    def blocks(self) -> nn.ModuleList:
+        """The 16 blocks, in order; the stride is 4 after block 2, 8 after 4, 16 after 10 and 32 after 15."""
+        return self._blocks
+
     def maps(self, images: Tensor) -> Tensor:
         """(B, 3, H, W) of (grey level - 127) / 128 -> (B, 1280, H/32, W/32)."""
-        x = functional.relu6(self._bn0(self._conv_stem(images)))
-        for block in self._blocks:
+        x = self.stem(images)
+        for block in self.blocks:
             x = block(x)
         return functional.relu6(self._bn1(self._conv_head(x)))
 

@@ -13,16 +13,12 @@ from config.section import Weight
 from losses.face import face_crop
 from losses.objective import Objective, Terms, Window
 from losses.perceptual import (
-    CONTENT_LAYERS,
-    STYLE_LAYERS,
     Features,
     PerceptualConfig,
-    build_vgg,
+    build_perceptual_net,
     feature_loss,
     gram_loss,
 )
-
-LAYERS = tuple(sorted({*CONTENT_LAYERS, *STYLE_LAYERS}))
 
 
 class DPTNObjectiveConfig(PerceptualConfig):
@@ -30,8 +26,8 @@ class DPTNObjectiveConfig(PerceptualConfig):
 
     kind: Literal["dptn"] = "dptn"
     l1: Weight = Field(2.5, description="weight of L1")
-    content: Weight = Field(0.25, description="weight of the VGG feature loss")
-    style: Weight = Field(250.0, description="weight of the VGG Gram loss")
+    content: Weight = Field(0.25, description="weight of the feature loss")
+    style: Weight = Field(250.0, description="weight of the Gram loss")
     target_share: float = Field(
         0.5, ge=0, le=1, description="share of the target branch; the source's is the rest, where there is one"
     )
@@ -49,7 +45,7 @@ class DPTNObjective(Objective):
 
     def __init__(self, config: DPTNObjectiveConfig) -> None:
         super().__init__(config)
-        self.vgg = build_vgg(config.vgg, LAYERS)
+        self.net = build_perceptual_net(config, with_style=True)
 
     def forward(self, window: Window) -> Terms:
         """Weighted terms by name, those of the reconstructed source ending in `_source`."""
@@ -65,20 +61,20 @@ class DPTNObjective(Objective):
         terms: Terms = {}
         for (suffix, share), pair, (fake, true) in zip(shares.items(), images, features, strict=True):
             terms[f"l1{suffix}"] = config.l1 * share * F.l1_loss(*pair)
-            terms[f"content{suffix}"] = config.content * share * feature_loss(fake, true, CONTENT_LAYERS)
-            terms[f"style{suffix}"] = config.style * share * gram_loss(fake, true, STYLE_LAYERS)
+            terms[f"content{suffix}"] = config.content * share * feature_loss(fake, true, self.net.content_layers)
+            terms[f"style{suffix}"] = config.style * share * gram_loss(fake, true, self.net.style_layers)
         if config.face:
-            crops = (self.vgg.normalised(face_crop(images, boxes)) for images in (generated, real))
+            crops = (self.net.normalised(face_crop(images, boxes)) for images in (generated, real))
             faces = zip(*(_parts(found, count) for found in self._features(*crops)), strict=True)
             for suffix, (fake, true) in zip(shares, faces, strict=True):
-                terms[f"face{suffix}"] = config.face * feature_loss(fake, true, CONTENT_LAYERS)
+                terms[f"face{suffix}"] = config.face * feature_loss(fake, true, self.net.content_layers)
         return terms
 
     def _features(self, generated: Tensor, real: Tensor) -> tuple[Features, Features]:
-        """VGG features with gradient for generated images and without for real ones."""
+        """Features with gradient for generated images and without for real ones."""
         with torch.no_grad():
-            real_features = self.vgg(real)
-        return self.vgg(generated), real_features
+            real_features = self.net(real)
+        return self.net(generated), real_features
 
 
 def _parts(features: Features, count: int) -> list[Features]:

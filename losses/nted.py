@@ -13,7 +13,7 @@ from config.section import Weight
 from losses.attention import attention_reconstruction
 from losses.face import face_crop
 from losses.objective import Objective, Terms, Window
-from losses.perceptual import CONTENT_LAYERS, Features, PerceptualConfig, build_vgg, feature_loss, gram_loss
+from losses.perceptual import Features, PerceptualConfig, build_perceptual_net, feature_loss, gram_loss
 
 
 class NTEDObjectiveConfig(PerceptualConfig):
@@ -21,7 +21,7 @@ class NTEDObjectiveConfig(PerceptualConfig):
 
     kind: Literal["nted"] = "nted"
     l1: Weight = Field(0.0, description="weight of L1 (not in the paper)")
-    perceptual: Weight = Field(2.0, description="weight of VGG features plus Gram")
+    perceptual: Weight = Field(2.0, description="weight of features plus Gram")
     gram: Weight = Field(500.0, description="weight of the Gram loss inside the perceptual one")
     attention: Weight = Field(
         15.0, description="weight of the attention reconstruction loss; 0 for a generator without textures"
@@ -41,17 +41,18 @@ class NTEDObjective(Objective):
 
     def __init__(self, config: NTEDObjectiveConfig) -> None:
         super().__init__(config)
-        self.vgg = build_vgg(config.vgg, CONTENT_LAYERS)
+        self.net = build_perceptual_net(config, with_style=False)
 
     def forward(self, window: Window) -> Terms:
         """Weighted terms by name."""
         config, terms = self.config, {}
         fake, real = self._features(window.generated, window.target)
-        perceptual = feature_loss(fake, real, CONTENT_LAYERS) + config.gram * gram_loss(fake, real, CONTENT_LAYERS)
+        layers = self.net.content_layers
+        perceptual = feature_loss(fake, real, layers) + config.gram * gram_loss(fake, real, layers)
         terms["perceptual"] = config.perceptual * perceptual
         if config.face:
             faces = (face_crop(images, window.target_face) for images in (window.generated, window.target))
-            terms["face"] = config.face * feature_loss(*self._features(*faces), CONTENT_LAYERS)
+            terms["face"] = config.face * feature_loss(*self._features(*faces), layers)
         if config.attention:
             loss = attention_reconstruction(window.textures, window.source, window.target)
             terms["attention"] = config.attention * loss
@@ -60,7 +61,7 @@ class NTEDObjective(Objective):
         return terms
 
     def _features(self, generated: Tensor, real: Tensor) -> tuple[Features, Features]:
-        """VGG features with gradient for generated images and without for real ones."""
+        """Features with gradient for generated images and without for real ones."""
         with torch.no_grad():
-            real_features = self.vgg(self.vgg.normalised(real))
-        return self.vgg(self.vgg.normalised(generated)), real_features
+            real_features = self.net(self.net.normalised(real))
+        return self.net(self.net.normalised(generated)), real_features

@@ -1,4 +1,4 @@
-"""VGG19 features and the losses on them (Johnson et al., ECCV 2016; Gatys et al., CVPR 2016)."""
+"""Features of frozen networks and the losses on them (Johnson et al., ECCV 2016; Gatys et al., CVPR 2016)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from config.section import Section, Weight
+from config.section import Weight
+from features.lite0 import EfficientNetLite0
 from losses.objective import ObjectiveConfig
 
 # name of the activation after each convolution, with the number of convolutions in each stage of VGG19
@@ -26,26 +27,25 @@ RANDOM_SEED = 0
 Features = dict[str, Tensor]
 
 
-class VGGConfig(Section):
-    """The frozen VGG19 of the perceptual losses."""
-
-    weights: Literal["imagenet", "random"] = Field(
-        "imagenet", description="torchvision's, or random ones (demo, tests)"
-    )
-    channel_divisor: int = Field(1, ge=1, le=64, description="narrower by this factor; only with random weights")
-
-    @model_validator(mode="after")
-    def _imagenet_is_full_width(self) -> VGGConfig:
-        if self.weights == "imagenet" and self.channel_divisor != 1:
-            raise ValueError("channel_divisor must be 1 with weights: imagenet; use weights: random for a narrower one")
-        return self
-
-
 class PerceptualConfig(ObjectiveConfig):
     """What objectives with perceptual losses share."""
 
     face: Weight = Field(1.0, description="weight of the face crop's feature loss")
-    vgg: VGGConfig = VGGConfig()
+    perceptual_net: Literal["vgg19", "lite0", "random"] = Field(
+        "vgg19",
+        description="network of the perceptual losses: torchvision's VGG19; EfficientNet-Lite0, which needs no "
+        "download; VGG19 with random weights (tests)",
+    )
+    channel_divisor: int = Field(1, ge=1, le=64, description="a random VGG19 is narrower by this factor")
+
+    @model_validator(mode="after")
+    def _trained_nets_are_whole(self) -> PerceptualConfig:
+        if self.perceptual_net != "random" and self.channel_divisor != 1:
+            raise ValueError(
+                f"channel_divisor must be 1 with perceptual_net: {self.perceptual_net}; perceptual_net: random can be "
+                "narrower"
+            )
+        return self
 
     def check_image_size(self, height: int, width: int) -> None:
         """Raise ValueError where the face crop, a quarter of the height, would not survive VGG19's four poolings."""
@@ -54,7 +54,49 @@ class PerceptualConfig(ObjectiveConfig):
             raise ValueError(f"data.image_size is {size}: the height must be 64 or more, the width 32 or more")
 
 
-class VGG19Features(nn.Module):
+class PerceptualNet(nn.Module):
+    """A frozen network whose features the losses compare.
+
+    content_layers: names of what feature losses compare, from the finest. style_layers: of what Gram losses do in DPTN.
+    """
+
+    content_layers: tuple[str, ...]
+    style_layers: tuple[str, ...]
+
+    def forward(self, images: Tensor) -> Features:
+        """Images (B, 3, H, W) to the features of each layer by name."""
+        raise NotImplementedError
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Images in [-1, 1] to the range that the network was trained on."""
+        raise NotImplementedError
+
+
+class Lite0Features(PerceptualNet):
+    """EfficientNet-Lite0's features at each of its five resolutions, half the image's and less."""
+
+    content_layers = ("stem", "block2", "block4", "block10", "block15")
+    style_layers = content_layers[:4]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = EfficientNetLite0()
+
+    def forward(self, images: Tensor) -> Features:
+        x = self.net.stem(images)
+        found = {"stem": x}
+        for index, block in enumerate(self.net.blocks):
+            x = block(x)
+            if (name := f"block{index}") in self.content_layers:
+                found[name] = x
+        return found
+
+    def normalised(self, images: Tensor) -> Tensor:
+        """Grey levels less 127, over 128."""
+        return (images * 127.5 + 0.5) / 128
+
+
+class VGG19Features(PerceptualNet):
     """The frozen convolutions of torchvision's VGG19, up to the last layer asked for.
 
     Args:
@@ -63,6 +105,8 @@ class VGG19Features(nn.Module):
 
     State dict names are torchvision's (`features.0.weight` ...).
     """
+
+    content_layers, style_layers = CONTENT_LAYERS, STYLE_LAYERS
 
     def __init__(self, layers: Sequence[str], channel_divisor: int = 1) -> None:
         super().__init__()
@@ -83,7 +127,6 @@ class VGG19Features(nn.Module):
         self.requires_grad_(False)
 
     def forward(self, images: Tensor) -> Features:
-        """Images (B, 3, H, W) to the features of each layer by name."""
         found, x = {}, images
         for index, module in enumerate(self.features):
             x = module(x)
@@ -92,7 +135,7 @@ class VGG19Features(nn.Module):
         return found
 
     def normalised(self, images: Tensor) -> Tensor:
-        """Images in [-1, 1] to ImageNet's mean and deviation."""
+        """To ImageNet's mean and deviation."""
         return ((images + 1) / 2 - self.mean) / self.deviation
 
     def initialise(self, seed: int) -> None:
@@ -109,10 +152,12 @@ class VGG19Features(nn.Module):
         self.load_state_dict({key: state[key] for key in self.state_dict()})
 
 
-def build_vgg(config: VGGConfig, layers: Sequence[str]) -> VGG19Features:
-    """The frozen VGG19 of the losses; raises ValueError where its weights cannot be had."""
-    vgg = VGG19Features(layers, config.channel_divisor)
-    if config.weights == "random":
+def build_perceptual_net(config: PerceptualConfig, with_style: bool) -> PerceptualNet:
+    """The network of the losses, with its style layers where asked; ValueError where its weights cannot be had."""
+    if config.perceptual_net == "lite0":
+        return Lite0Features()
+    vgg = VGG19Features([*CONTENT_LAYERS, *(STYLE_LAYERS if with_style else ())], config.channel_divisor)
+    if config.perceptual_net == "random":
         vgg.initialise(RANDOM_SEED)
     else:
         vgg.load_torchvision(imagenet_vgg19_state())
@@ -134,7 +179,8 @@ def imagenet_vgg19_state() -> Mapping[str, Tensor]:
         name = weights.url.rsplit("/", 1)[-1]
         raise ValueError(
             f"VGG19 weights {name} are not in {torch.hub.get_dir()}/checkpoints and could not be fetched from "
-            f"{weights.url} ({error}): put the file there, or set objective.vgg.weights=random to train without them"
+            f"{weights.url} ({error}): put the file there, or set objective.perceptual_net=lite0, which needs "
+            "no download"
         ) from None
 
 

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from models.device import fused_attention_is_slow
-from models.generator import Generator, GeneratorConfig
+from models.generator import Generator, GeneratorConfig, canvas_channels
 from models.layers import (
     GeneratorOutput,
     InstanceNorm,
@@ -19,6 +19,7 @@ from models.layers import (
     dptn_step_image,
     instance_norm,
     maybe_spectral_norm,
+    step_plane,
 )
 
 # context and source tokens (B, h*w, C); with S = 1 also the source image and its pose
@@ -36,6 +37,9 @@ class DPTNConfig(GeneratorConfig):
     nhead: int = Field(2, ge=1, description="attention heads; divides the token width")
     num_CABs: int = Field(2, ge=0, le=32, description="context augment blocks")
     num_TTBs: int = Field(2, ge=1, le=32, description="texture transfer blocks")
+    source_to_both: bool = Field(
+        False, description="with several steps too, the transformation branch sees the source image and its pose"
+    )
     spectral_norm: bool = Field(True, description="spectral norm on every convolution")
     init: Literal["xavier", "orthogonal"] = Field("xavier", description="initialisation of convolutions")
     init_gain: float = Field(
@@ -236,10 +240,12 @@ class DPTN(Generator):
 
     def __init__(self, config: DPTNConfig, pose_channels: int, num_steps: int) -> None:
         super().__init__()
-        self.stepwise = num_steps > 1
+        self.num_steps, self.stepwise, self.step_input = num_steps, num_steps > 1, config.step_input
+        self.source_to_both = config.source_to_both or not self.stepwise
         make = _Blocks(config.spectral_norm, config.init, config.init_gain)
         widths = config.widths
-        content_channels = 3 + pose_channels * (1 if self.stepwise else 2)
+        content_channels = pose_channels + canvas_channels(config, num_steps)
+        content_channels += 3 + pose_channels if self.source_to_both else 0
         self.content_encoder = make.encoders(content_channels, widths)
         for index in range(config.num_blocks):
             self.content_encoder.add_module(f"mblock{index}", make.residual(widths[-1]))
@@ -252,9 +258,9 @@ class DPTN(Generator):
 
     def encode_source(self, source_image: Tensor, source_pose: Tensor, step: Tensor | None) -> Encoded:
         """What depends on the source alone; arguments as in `forward`."""
-        source = self._with_step(source_image, step, 2)
+        source = self._numbered(source_image, step)
         context = self.PTM.context(self.content_encoder(self._own(source, source_pose)))
-        return context, _tokens(self.source_encoder(source)), () if self.stepwise else (source, source_pose)
+        return context, _tokens(self.source_encoder(source)), (source, source_pose) if self.source_to_both else ()
 
     def draw(
         self, encoded: Encoded, target_pose: Tensor, canvas: Tensor | None, step: Tensor | None
@@ -277,7 +283,7 @@ class DPTN(Generator):
         if not reconstruct:
             return self.draw(self.encode_source(source_image, source_pose, step), target_pose, canvas, step)
         # both tasks share the content encoder and the decoder, so each runs once on twice the batch
-        source = self._with_step(source_image, step, 2)
+        source = self._numbered(source_image, step)
         own, other = self._own(source, source_pose), self._other((source, source_pose), target_pose, canvas, step)
         reconstruction, transformation = self.content_encoder(torch.cat((own, other))).chunk(2)
         texture = _tokens(self.source_encoder(source))
@@ -285,23 +291,32 @@ class DPTN(Generator):
         return GeneratorOutput(*self.decoder(torch.cat((feature, reconstruction))).float().chunk(2))
 
     def _own(self, source: Tensor, source_pose: Tensor) -> Tensor:
-        """What the content encoder sees for the self-reconstruction."""
-        return torch.cat((source, source_pose) if self.stepwise else (source, source_pose, source_pose), dim=1)
+        """What the content encoder sees for the self-reconstruction: the source in place of the canvas."""
+        canvas = (source,) if self.stepwise else ()
+        if self.stepwise and self.step_input == "channel":
+            canvas = (source, torch.zeros_like(source[:, :1]))
+        seen = (source, source_pose) if self.source_to_both else ()
+        return torch.cat((*seen, *canvas, source_pose), dim=1)
 
     def _other(
         self, source: tuple[Tensor, ...], target_pose: Tensor, canvas: Tensor | None, step: Tensor | None
     ) -> Tensor:
-        """What the content encoder sees for the transformation: the canvas, or with S = 1 the source and its pose."""
+        """What the content encoder sees for the transformation: the canvas, the source and its pose, or both."""
+        seen = source if self.source_to_both else ()
         if not self.stepwise:
-            return torch.cat((*source, target_pose), dim=1)
-        assert canvas is not None, "a step needs a canvas"
-        return torch.cat((self._with_step(canvas, step, 1), target_pose), dim=1)
+            return torch.cat((*seen, target_pose), dim=1)
+        assert canvas is not None and step is not None, "a step needs a canvas and its number"
+        size = (canvas.shape[2], canvas.shape[3])
+        if self.step_input == "channel":
+            return torch.cat((*seen, canvas, step_plane(step, size, self.num_steps), target_pose), dim=1)
+        return torch.cat((*seen, canvas + dptn_step_image(step + 1, size), target_pose), dim=1)
 
-    def _with_step(self, image: Tensor, step: Tensor | None, offset: int) -> Tensor:
-        if not self.stepwise:
-            return image
+    def _numbered(self, source: Tensor, step: Tensor | None) -> Tensor:
+        """The source image as the networks see it, with the step's pattern where that is added to it."""
+        if not self.stepwise or self.step_input == "channel":
+            return source
         assert step is not None, "a step needs its number"
-        return image + dptn_step_image(step + offset, (image.shape[2], image.shape[3]))
+        return source + dptn_step_image(step + 2, (source.shape[2], source.shape[3]))
 
 
 def _tokens(x: Tensor) -> Tensor:

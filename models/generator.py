@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+from pydantic import Field
 from torch import Tensor, nn
 
 from config.section import Kind
@@ -12,6 +13,12 @@ from models.layers import GeneratorOutput
 
 class GeneratorConfig(Kind):
     """Options of a generator."""
+
+    step_input: Literal["added", "channel"] = Field(
+        "added",
+        description="how a generator of several steps is told the step: a pattern added to source and canvas (the "
+        "published step forms), or a plane beside the canvas",
+    )
 
     @property
     def size_multiple(self) -> int:
@@ -25,6 +32,11 @@ class GeneratorConfig(Kind):
                 f"data.image_size is [{height}, {width}]: both sides must be multiples of {self.size_multiple} "
                 f"for this {self.kind} generator"
             )
+
+
+def canvas_channels(config: GeneratorConfig, num_steps: int) -> int:
+    """Channels of the canvas with the step's plane: none with one step, which has no canvas."""
+    return 0 if num_steps == 1 else 3 + (config.step_input == "channel")
 
 
 class Generator(nn.Module):

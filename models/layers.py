@@ -311,6 +311,11 @@ def nted_step_image(step: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.cat((angle.cos(), angle.sin()), dim=1).view(-1, 1, *size)
 
 
+def step_plane(step: Tensor, size: tuple[int, int], num_steps: int) -> Tensor:
+    """The step number (B,) in 0..S-1 as (B, 1, H, W) of one value each, from -1 to 1."""
+    return (2 * step.float() / (num_steps - 1) - 1).view(-1, 1, 1, 1).expand(-1, 1, *size)
+
+
 def dptn_step_image(row: Tensor, size: tuple[int, int]) -> Tensor:
     """The number (B,) as (B, 1, H, W): sin and cos of t * exp(-ln(10000) 2i / L) by turns, L = H*W (DPTN form)."""
     length = size[0] * size[1]

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from config.section import Widths
-from models.generator import Generator, GeneratorConfig
+from models.generator import Generator, GeneratorConfig, canvas_channels
 from models.layers import (
     BiasActivation,
     Blur,
@@ -24,6 +24,7 @@ from models.layers import (
     TextureSite,
     Upsample,
     nted_step_image,
+    step_plane,
 )
 
 Texture = tuple[Tensor, Tensor]  # values (B, C, K), extraction (B, K, h*w)
@@ -201,13 +202,13 @@ class NTED(Generator):
 
     def __init__(self, config: NTEDConfig, pose_channels: int, num_steps: int) -> None:
         super().__init__()
-        self.stepwise = num_steps > 1
+        self.num_steps, self.stepwise, self.step_input = num_steps, num_steps > 1, config.step_input
         levels = list(zip(config.channels, config.num_textures, config.kernel_sizes, strict=True))
         self.reference_encoder = Encoder(3, config.channels)
         self.extractions = nn.ModuleList(
             nn.ModuleList(TextureExtraction(*level) for _ in range(2 if level[1] else 0)) for level in levels[-2::-1]
         )
-        self.skeleton_encoder = Encoder(pose_channels + (3 if self.stepwise else 0), config.channels)
+        self.skeleton_encoder = Encoder(pose_channels + canvas_channels(config, num_steps), config.channels)
         inputs = (config.channels[0], *config.channels)
         self.renderer = nn.ModuleList(
             RenderLevel(c_in, *level, upsample=index > 0)
@@ -216,7 +217,7 @@ class NTED(Generator):
 
     def encode_source(self, source_image: Tensor, source_pose: Tensor | None, step: Tensor | None) -> Encoded:
         """What depends on the source alone; arguments as in `forward`."""
-        source = self._with_step(source_image, step)
+        source = self._with_step(source_image, step) if self.step_input == "added" else source_image
         textures: list[Textures] = [()]  # the finest level has none
         for operations, feature in zip(self.extractions, self.reference_encoder(source), strict=True):
             textures.append(_extract(operations, feature) if len(operations) else ())  # type: ignore[arg-type]
@@ -240,7 +241,10 @@ class NTED(Generator):
         if not self.stepwise:
             return image
         assert step is not None, "a step needs its number"
-        return image + nted_step_image(step, (image.shape[2], image.shape[3]))
+        size = (image.shape[2], image.shape[3])
+        if self.step_input == "channel":
+            return torch.cat((image, step_plane(step, size, self.num_steps)), dim=1)
+        return image + nted_step_image(step, size)
 
 
 def _extract(operations: nn.ModuleList, feature: Tensor) -> tuple[Texture, Texture]:

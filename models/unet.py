@@ -11,8 +11,8 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from config.section import Widths
-from models.generator import Generator, GeneratorConfig
-from models.layers import GeneratorOutput, InstanceNorm, nted_step_image
+from models.generator import Generator, GeneratorConfig, canvas_channels
+from models.layers import GeneratorOutput, InstanceNorm, nted_step_image, step_plane
 
 Encoded = tuple[Tensor, Tensor]  # the source image and its pose: nothing is computed of them alone
 
@@ -44,9 +44,9 @@ class UNet(Generator):
 
     def __init__(self, config: UNetConfig, pose_channels: int, num_steps: int) -> None:
         super().__init__()
-        self.stepwise = num_steps > 1
+        self.num_steps, self.stepwise, self.step_input = num_steps, num_steps > 1, config.step_input
         widths = config.channels
-        self.first = nn.Conv2d(3 + 2 * pose_channels + (3 if self.stepwise else 0), widths[0], 3, padding=1)
+        self.first = nn.Conv2d(3 + 2 * pose_channels + canvas_channels(config, num_steps), widths[0], 3, padding=1)
         self.down = nn.ModuleList(_block(*pair, stride=2) for pair in itertools.pairwise(widths))
         self.up = nn.ModuleList(_block(low + high, high) for high, low in itertools.pairwise(widths))
         self.to_rgb = nn.Conv2d(widths[0], 3, 3, padding=1)
@@ -62,7 +62,11 @@ class UNet(Generator):
         inputs = [*encoded, target_pose]
         if self.stepwise:
             assert canvas is not None and step is not None, "a step needs a canvas and its number"
-            inputs.append(canvas + nted_step_image(step, (canvas.shape[2], canvas.shape[3])))
+            size = (canvas.shape[2], canvas.shape[3])
+            if self.step_input == "channel":
+                inputs += [canvas, step_plane(step, size, self.num_steps)]
+            else:
+                inputs.append(canvas + nted_step_image(step, size))
         x, skips = self.first(torch.cat(inputs, dim=1)), []
         for block in self.down:
             skips.append(x)

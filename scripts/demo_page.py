@@ -98,7 +98,7 @@ def step_plots(steps: list[dict[str, Any]], copy: dict[str, Any]) -> list[tuple[
 def strips_of(system: str, arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
     """Names of the columns, and rows of source, pose, the image of every step and the target, of unseen people."""
     config = load_config(f"config/demo_{system}.yaml", [f"data.image_size={arguments.size}"])
-    dataset = PairDataset(arguments.data, "test", config.data.image_size, config.data.pose)
+    dataset = PairDataset(arguments.data, "test", config.data.image_size, config.data.pose_form)
     folders = sorted((arguments.result / system / "images").glob("step_*"))
     indices = np.linspace(0, len(dataset) - 1, NUM_STRIPS).astype(int)
     rows = []

@@ -58,15 +58,13 @@ def map_batch(maps: Maps, num_channels: int, size: Size, device: torch.device) -
             raise ValueError("no poses: the sequence is empty")
         return torch.cat([map_batch(one, num_channels, size, device) for one in maps])
     if not isinstance(maps, np.ndarray | Tensor):
-        raise ValueError(
-            f"pose maps are a numpy array or a tensor, not {type(maps).__name__}; see data.pose.POSE_FORMS"
-        )
+        raise ValueError(f"pose maps are a numpy array or a tensor, not {type(maps).__name__}; see StepPose.pose_form")
     tensor = torch.as_tensor(maps)
     tensor = tensor[None] if tensor.ndim == 3 else tensor
     if tensor.shape[1:] != (num_channels, *size) or not len(tensor):
         raise ValueError(
             f"pose maps are {_describe(maps)}, the model wants ({num_channels}, {size[0]}, {size[1]}) each; draw "
-            "joints with data.pose.POSE_FORMS[model.pose_form].draw(joints, model.image_size)"
+            "joints with model.pose_form.draw(joints, model.image_size)"
         )
     tensor = tensor.to(device)
     tensor = tensor.float() / 255 if tensor.dtype == torch.uint8 else tensor.float()

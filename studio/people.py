@@ -15,7 +15,7 @@ from data.dataset import PairDataset
 from data.frames import check_frame, keypoint_frame
 from data.openpose import Frame, pose_file, read_keypoints
 from data.pairs import store_key
-from data.pose import pose_form, to_image_frame
+from data.pose import to_image_frame
 from images.pixels import resize
 from images.reading import read_image
 from images.strips import pose_picture
@@ -47,7 +47,7 @@ def draw_pose(model: StepPose, pose: Pose) -> Tensor:
         ValueError: the model takes condition maps, and there are none of this pose.
     """
     joints, condition = (pose.joints, pose.condition) if isinstance(pose, Person) else (pose, None)
-    drawn = pose_form(model.pose_form).draw(joints, model.image_size)
+    drawn = model.pose_form.draw(joints, model.image_size)
     count = model.config.data.map_channels
     if not count:
         return drawn
@@ -72,7 +72,7 @@ class Gallery:
     """
 
     def __init__(self, data: DataConfig) -> None:
-        self._dataset = PairDataset(data.root, "test", data.image_size, data.pose, map_channels=data.map_channels)
+        self._dataset = PairDataset(data.root, "test", data.image_size, data.pose_form, map_channels=data.map_channels)
         self.image_size = data.image_size
         self.frame = self._dataset.frame
 

@@ -1,10 +1,9 @@
 """A trained generator, ready to draw: the one way in for commands, the web page and Python programs.
 
-from data.pose import POSE_FORMS
 from studio.pipeline import StepPose
 
 model = StepPose.load("result/my_run")
-pose = POSE_FORMS[model.pose_form].draw(joints, model.image_size)  # joints: (18, 2) pixels, NaN where missing
+pose = model.pose_form.draw(joints, model.image_size)  # joints: (18, 2) pixels, NaN where missing
 image = model.generate(Image.open("person.jpg"), pose)
 """
 
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from config.schema import Config
+from data.pose import PoseForm
 from images.noise import Purpose, noise_key, normal_noise
 from models.appearance import Blended, blend_inputs, first_half
 from models.device import autocast, prepare
@@ -105,9 +105,9 @@ class StepPose:
         return self.schedule.num_steps
 
     @property
-    def pose_form(self) -> str:
-        """Which pose maps it takes: a key of `data.pose.POSE_FORMS`."""
-        return self.config.data.pose
+    def pose_form(self) -> PoseForm:
+        """What draws the pose maps that it takes: `pose_form.draw(joints, image_size)`."""
+        return self.config.data.pose_form
 
     @property
     def needs_source_pose(self) -> bool:

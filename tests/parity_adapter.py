@@ -122,10 +122,10 @@ def gan_loss(mode: str, logits: Tensor) -> dict:
 def training_losses(
     system, generator_state, discriminator_state, vgg_state, hyper, d_hyper, batch, start, noise
 ) -> dict:
-    config: Config = load_config(f"config/{system.removesuffix('-step')}_256.yaml", ["objective.vgg.weights=random"])
+    config: Config = load_config(f"config/{system.removesuffix('-step')}_256.yaml", ["objective.perceptual_net=random"])
     size = tuple(batch["source_image"].shape[2:])
     objective = build_objective(config.objective)
-    objective.vgg.load_torchvision(vgg_state)
+    objective.net.load_torchvision(vgg_state)
     network, critic = build(system, generator_state, hyper), build_d(system, discriminator_state, d_hyper, size)
     schedule = build_schedule(config.schedule, size)
     both = config.rollout.bidirectional

@@ -81,7 +81,7 @@ def face_crop(images: Tensor, boxes: Tensor) -> Tensor:
 
 def nted_terms(terms: NTEDObjective, window: Window) -> Terms:
     """A pass through VGG for every loss and image."""
-    config, vgg, found = terms.config, terms.vgg, {}
+    config, vgg, found = terms.config, terms.net, {}
 
     def features(image: Tensor) -> Features:
         return vgg(vgg.normalised(image))
@@ -102,7 +102,7 @@ def nted_terms(terms: NTEDObjective, window: Window) -> Terms:
 
 def dptn_terms(terms: DPTNObjective, window: Window) -> Terms:
     """A pass through VGG for every loss and image, target and source apart."""
-    config, vgg, found = terms.config, terms.vgg, {}
+    config, vgg, found = terms.config, terms.net, {}
     for suffix, share, fake, real, boxes in (
         ("", config.target_share, window.generated, window.target, window.target_face),
         ("_source", 1 - config.target_share, window.reconstructed, window.source_view, window.source_face),

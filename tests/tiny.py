@@ -35,7 +35,7 @@ SCHEDULES = {
     "quantize": "schedule={kind: quantize, num_steps: 3}",
     "resize": "schedule={kind: resize, num_steps: 3}",
 }
-VGG = "vgg: {weights: random, channel_divisor: 16}"
+VGG = "perceptual_net: random, channel_divisor: 16"
 OBJECTIVES = {
     "dptn": f"objective={{kind: dptn, {VGG}}}",
     "nted": f"objective={{kind: nted, {VGG}}}",

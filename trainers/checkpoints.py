@@ -23,6 +23,7 @@ _NAME = re.compile(r"step_(\d{8})\.pt$")
 GENERATOR_KEYS = (
     "data.image_size",
     "data.pose",
+    "data.pose_strokes",
     "data.map_channels",
     "schedule",
     "rollout.degrade_source",

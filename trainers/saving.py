@@ -26,6 +26,7 @@ RUN_KEYS = (
     "seed",
     "data.image_size",
     "data.pose",
+    "data.pose_strokes",
     "data.map_channels",
     "data.augment_scale",
     "schedule",

@@ -59,7 +59,7 @@ class Trainer:
                 config.data.root,
                 "train",
                 config.data.image_size,
-                config.data.pose,
+                config.data.pose_form,
                 map_channels=config.data.map_channels,
                 augment_scale=config.data.augment_scale,
                 num_directions=2 if config.rollout.bidirectional else 1,

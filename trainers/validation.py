@@ -29,7 +29,7 @@ class Validation:
         self.world = world
         data = config.data
         self.dataset = PairDataset(
-            data.root, "test", data.image_size, data.pose, map_channels=data.map_channels, seed=config.seed
+            data.root, "test", data.image_size, data.pose_form, map_channels=data.map_channels, seed=config.seed
         )
         self.schedule = build_schedule(config.schedule, config.data.image_size).to(world.device)
         self.degrade_source, self.batch_size = config.rollout.degrade_source, config.trainer.max_batch_per_process

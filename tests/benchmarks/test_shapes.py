@@ -88,7 +88,7 @@ def test_memory_is_what_is_alive_at_a_time():
 
 def test_an_objective_without_vgg_is_measured_as_it_is():
     assert benchmark_config("config/unet_256.yaml", ["trainer.batch_size=4"], None).trainer.batch_size == 4
-    assert benchmark_config("config/dptn_256.yaml", [], 1).objective.vgg.weights == "random"
+    assert benchmark_config("config/dptn_256.yaml", [], 1).objective.perceptual_net == "random"
 
 
 @pytest.mark.parametrize("gamma", [0, 1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import cv2
@@ -14,10 +15,12 @@ from data import loader
 from data.openpose import HEATMAP_LIMBS, SKELETON_LIMBS, mark_missing, read_keypoints, write_keypoints
 from data.pose import (
     POSE_FORMS,
+    StrokeConfig,
     draw_skeleton,
     face_box,
     joint_heatmaps,
     limb_heatmaps,
+    pose_form,
     pose_maps,
     scale_joints,
     to_image_frame,
@@ -124,6 +127,22 @@ def test_pose_forms_fill_their_channels_and_batch_like_single(name: str) -> None
     assert maps[0].dtype == torch.float32 and maps[0].min() >= 0 and maps[0].max() <= 1
     samples = [{"pose": torch.from_numpy(form.encode(pose, size))} for pose in poses]
     torch.testing.assert_close(pose_maps(loader.collate(samples)["pose"], size), torch.stack(maps))
+
+
+def test_strokes_are_those_of_an_image_256_high_where_a_config_scales_them() -> None:
+    joints = np.full((NUM_JOINTS, 2), np.nan)
+    joints[1:3] = [[20, 32], [40, 32]]  # neck and right shoulder: limb 0 of both lists
+    scaled = StrokeConfig(radius=8, joint_sigma=12, limb_sigma=4, scale_with_height=True)
+    x, y = 30, 34  # middle of the limb, 2 pixels beside it
+    heat = pose_form("joints_limbs", scaled).draw(joints, (64, 48))
+    # 64 rows are a quarter of 256: sigmas of 3 and 1
+    assert heat[1, 32, 20 + 3] == pytest.approx(math.exp(-0.5), abs=1e-6)
+    limb = next(i for i, pair in enumerate(HEATMAP_LIMBS) if set(pair) == {1, 2})
+    assert heat[NUM_JOINTS + limb, y, x] == pytest.approx(math.exp(-2), abs=1e-6)
+    drawn = pose_form("skeleton", scaled).draw(joints, (64, 48))[:3].sum(dim=0)
+    assert drawn[34, 20] > 0 and drawn[35, 20] == 0  # a radius of 2
+    published = pose_form("skeleton", StrokeConfig()).draw(joints, (64, 48))[:3].sum(dim=0)
+    assert published[36, 20] > 0 and published[37, 20] == 0  # of 4, at any size
 
 
 @pytest.mark.parametrize(

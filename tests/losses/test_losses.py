@@ -7,10 +7,20 @@ import math
 import pytest
 import torch
 
+from config.load import load_config
 from losses.adversarial import discriminator_loss, generator_loss, gradient_penalty, r1_penalty, step_loss
 from losses.attention import attention_reconstruction
 from losses.face import face_crop
-from losses.perceptual import CONTENT_LAYERS, STYLE_LAYERS, VGG19Features, feature_loss, gram, gram_loss
+from losses.perceptual import (
+    CONTENT_LAYERS,
+    STYLE_LAYERS,
+    PerceptualConfig,
+    VGG19Features,
+    build_perceptual_net,
+    feature_loss,
+    gram,
+    gram_loss,
+)
 from models.layers import TexturePair
 from tests import plain
 
@@ -161,5 +171,27 @@ def test_vgg_without_weights_and_network_says_where_to_put_the_file(monkeypatch,
 
     monkeypatch.setattr(api, "load_state_dict_from_url", refuse)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    with pytest.raises(ValueError, match=r"vgg19-dcbb9e9d\.pth.*objective\.vgg\.weights=random"):
+    with pytest.raises(ValueError, match=r"vgg19-dcbb9e9d\.pth.*objective\.perceptual_net=lite0"):
         imagenet_vgg19_state()
+
+
+def test_lite0s_layers_are_its_five_resolutions_and_keep_still():
+    """A trained network must stay as it was trained: no batch statistics, no gradients of its own."""
+    net = build_perceptual_net(PerceptualConfig(perceptual_net="lite0"), with_style=True).train()
+    images = torch.rand(2, 3, 64, 48, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    found = net(net.normalised(images))
+    widths = {"stem": 32, "block2": 24, "block4": 40, "block10": 112, "block15": 320}
+    shapes = {name: (2, width, 64 // 2**i, 48 // 2**i) for i, (name, width) in enumerate(widths.items(), 1)}
+    assert {name: tuple(feature.shape) for name, feature in found.items()} == shapes | {"block15": (2, 320, 2, 2)}
+    assert not any(parameter.requires_grad for parameter in net.parameters())
+    torch.testing.assert_close(net(net.normalised(images[:1]))["block15"], found["block15"][:1])
+    whole = net.net.maps((images * 127.5 + 127.5 - 127) / 128)
+    head = torch.nn.functional.relu6(net.net._bn1(net.net._conv_head(found["block15"])))
+    torch.testing.assert_close(head, whole, rtol=1e-3, atol=1e-4)
+
+
+def test_the_perceptual_net_of_an_older_run_is_read_by_its_new_name():
+    config = load_config("config/dptn_256.yaml", ["objective.vgg={weights: random, channel_divisor: 4}"])
+    assert (config.objective.perceptual_net, config.objective.channel_divisor) == ("random", 4)
+    config = load_config("config/dptn_256.yaml", ["objective.vgg={weights: imagenet, channel_divisor: 1}"])
+    assert config.objective.perceptual_net == "vgg19"

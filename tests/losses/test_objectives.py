@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from losses.dptn import DPTNObjective, DPTNObjectiveConfig
 from losses.nted import NTEDObjective, NTEDObjectiveConfig
 from losses.objective import Window
-from losses.perceptual import CONTENT_LAYERS, STYLE_LAYERS, VGGConfig
+from losses.perceptual import CONTENT_LAYERS, STYLE_LAYERS, PerceptualNet
 from models.layers import TexturePair
 
 SIZE = (64, 48)
 EYES = [20.0, 20.0, 30.0, 20.0]
-VGG = VGGConfig(weights="random", channel_divisor=64)
+RANDOM = {"perceptual_net": "random", "channel_divisor": 64}
 
 
-class Itself(nn.Module):
+class Itself(PerceptualNet):
     """In place of VGG19; `normalised` doubles, so that it shows where it was used."""
+
+    content_layers, style_layers = CONTENT_LAYERS, STYLE_LAYERS
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         return dict.fromkeys((*CONTENT_LAYERS, *STYLE_LAYERS), images)
@@ -49,13 +51,13 @@ def window(reconstructed: float | None = None, pairs: tuple = ()) -> Window:
 
 
 def terms(objective: DPTNObjective | NTEDObjective, given: Window) -> dict[str, float]:
-    objective.vgg = Itself()
+    objective.net = Itself()
     return {name: float(term) for name, term in objective(given).items()}
 
 
 def test_dptns_terms_of_target_and_source():
     """Gram matrices of a colour c are c^2 / 3 everywhere; 5 content and 4 style layers; faces doubled."""
-    config = DPTNObjectiveConfig(l1=3, content=5, style=7, face=11, target_share=0.75, vgg=VGG)
+    config = DPTNObjectiveConfig(l1=3, content=5, style=7, face=11, target_share=0.75, **RANDOM)
     expected = {
         "l1": 3 * 0.75 * 0.25,
         "content": 5 * 0.75 * 5 * 0.25,
@@ -71,7 +73,7 @@ def test_dptns_terms_of_target_and_source():
 
 
 def test_dptns_terms_without_a_reconstruction_have_the_whole_weight():
-    config = DPTNObjectiveConfig(l1=3, content=5, style=0, face=0, target_share=0.75, vgg=VGG)
+    config = DPTNObjectiveConfig(l1=3, content=5, style=0, face=0, target_share=0.75, **RANDOM)
     expected = {"l1": 3 * 0.25, "content": 5 * 5 * 0.25, "style": 0}
     assert terms(DPTNObjective(config), window()) == pytest.approx(expected)
 
@@ -80,7 +82,7 @@ def test_nteds_terms():
     """Perceptual features are normalised (doubled); the source is warped to itself, 0.75 against 0.25."""
     copy = torch.eye(4)[None]
     pairs = (TexturePair(copy, copy, (2, 2)), TexturePair(copy, 0 * copy, (2, 2)))
-    config = NTEDObjectiveConfig(perceptual=3, gram=5, face=7, attention=11, l1=13, vgg=VGG)
+    config = NTEDObjectiveConfig(perceptual=3, gram=5, face=7, attention=11, l1=13, **RANDOM)
     expected = {
         "perceptual": 3 * (5 * 0.5 + 5 * 5 * (1**2 - 0.5**2) / 3),
         "face": 7 * 5 * 2 * 0.25,
@@ -91,5 +93,5 @@ def test_nteds_terms():
 
 
 def test_terms_of_weight_0_are_left_out():
-    config = NTEDObjectiveConfig(face=0, attention=0, l1=0, vgg=VGG)
+    config = NTEDObjectiveConfig(face=0, attention=0, l1=0, **RANDOM)
     assert terms(NTEDObjective(config), window()).keys() == {"perceptual"}

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm as torch_spectral_norm
+from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
 from losses.adversarial import r1_penalty
@@ -24,6 +25,7 @@ from models.layers import (
     dptn_step_image,
     maybe_spectral_norm,
     nted_step_image,
+    step_plane,
     weights_once,
 )
 from models.nted import NTEDConfig
@@ -32,6 +34,7 @@ from models.unet import UNetConfig
 
 TINY_NTED = NTEDConfig(channels=(8, 8, 6), num_textures=(3, 4, 0), kernel_sizes=(1, 3, 3))
 TINY_DPTN = DPTNConfig(ngf=4, img_f=8, num_levels=2, num_blocks=1, num_CABs=1, num_TTBs=1)
+TINY_UNET = UNetConfig(channels=(8, 8, 6))
 
 
 @pytest.mark.parametrize(("config", "pose"), [(TINY_NTED, 20), (TINY_DPTN, 41)])
@@ -151,6 +154,41 @@ def test_step_images_by_hand():
     dptn = dptn_step_image(torch.tensor([2]), (2, 2)).flatten()
     expected = [math.sin(2), math.cos(2), math.sin(2e-2), math.cos(2e-2)]
     torch.testing.assert_close(dptn, torch.tensor(expected))
+
+
+def test_the_step_plane_runs_from_minus_one_to_one():
+    plane = step_plane(torch.tensor([0, 3, 4]), (2, 3), num_steps=5)
+    assert plane.shape == (3, 1, 2, 3) and plane[:, 0, 1, 2].tolist() == [-1, 0.5, 1]
+
+
+@pytest.mark.parametrize("config", [TINY_NTED, TINY_DPTN, TINY_UNET], ids=lambda config: config.kind)
+def test_a_step_beside_the_canvas_leaves_the_source_alone(config):
+    """The source is encoded alike for every step, and yet the steps draw differently."""
+    size = (32, 32)
+    torch.manual_seed(0)
+    generator = build_generator(config.model_copy(update={"step_input": "channel", "init_gain": 1}), 4, num_steps=3)
+    source, canvas, poses = torch.rand(2, 3, *size), torch.rand(2, 3, *size), torch.rand(2, 4, *size)
+    step = torch.tensor([0, 2])
+    encoded = [generator.encode_source(source, poses, one.repeat(2)) for one in step]
+    assert all(torch.equal(a, b) for a, b in zip(*map(tree_leaves, encoded), strict=True))
+    drawn = [generator.draw(encoded[0], poses, canvas, one.repeat(2)).target_image for one in step]
+    assert not torch.allclose(*drawn)
+    both = generator(source, poses, poses, canvas, step, reconstruct=generator.reconstructs)
+    torch.testing.assert_close(both.target_image, torch.stack([drawn[0][0], drawn[1][1]]), rtol=1e-4, atol=1e-5)
+
+
+def test_the_transformation_branch_of_dptn_sees_the_source_where_asked():
+    """With its attention cut off, what is left of the source comes through the branch itself."""
+    size = (32, 32)
+    for both in (False, True):
+        torch.manual_seed(0)
+        dptn = build_generator(TINY_DPTN.model_copy(update={"source_to_both": both, "init_gain": 1}), 4, num_steps=3)
+        canvas, pose, step = torch.rand(2, 3, *size), torch.rand(2, 4, *size), torch.tensor([0, 2])
+        sources = [torch.rand(2, 3, *size) for _ in range(2)]
+        context, texture, _ = dptn.encode_source(sources[0], pose, step)
+        branches = [dptn.encode_source(source, pose, step)[2] for source in sources]
+        drawn = [dptn.draw((context, texture, branch), pose, canvas, step).target_image for branch in branches]
+        assert torch.equal(*drawn) is not both
 
 
 def test_minibatch_groups_follow_the_published_order():

@@ -18,7 +18,7 @@ from PIL import Image
 import inference
 from data.openpose import pose_file, read_keypoints
 from data.pairs import output_name, read_pairs, store_key
-from data.pose import POSE_FORMS, to_image_frame
+from data.pose import to_image_frame
 from images.strips import GAP
 from images.writing import write_image
 from studio.pipeline import StepPose
@@ -84,7 +84,7 @@ def test_a_python_program_draws_the_file_of_a_test_line_byte_for_byte(system, in
             to_image_frame(read_keypoints(pose_file(dataset, store_key(name))), model.image_size)
             for name in (source, target)
         ]
-        maps = [POSE_FORMS[model.pose_form].draw(points, model.image_size) for points in joints]
+        maps = [model.pose_form.draw(points, model.image_size) for points in joints]
         drawn = model.generate(Image.open(dataset / source), maps[1], source_pose=maps[0], seed=5, first=index)
         write_image(tmp_path / "own.png", np.array(drawn))
         assert (tmp_path / "own.png").read_bytes() == (tmp_path / "out" / output_name(source, target)).read_bytes()

@@ -23,7 +23,7 @@ from tests.runs import save_run, tiny_config
 
 MARKET = [
     "data.num_workers=0",
-    "objective.vgg={weights: random, channel_divisor: 16}",
+    "objective={perceptual_net: random, channel_divisor: 16}",
     "trainer.max_steps=1",
     "trainer.batch_size=2",
     "trainer.sample_every=100",

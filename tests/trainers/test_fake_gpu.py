@@ -13,6 +13,7 @@ from config.load import load_config
 from config.schema import Config
 from data.loader import to_device
 from data.pose import POSE_FORMS
+from losses.perceptual import PerceptualConfig
 from tests.fake_gpu import GPU, Crossing, fake_gpu
 from tests.trainers.test_trainer import tiny
 from trainers import phases
@@ -41,8 +42,8 @@ def shipped(name: str) -> Config:
     path = f"config/{name}.yaml"
     config = load_config(path)
     keys = [f"rollout.window={min(2, config.rollout.window or config.schedule.num_steps)}", "trainer.batch_size=1"]
-    if hasattr(config.objective, "vgg"):
-        keys.append("objective.vgg.weights=random")
+    if isinstance(config.objective, PerceptualConfig):
+        keys.append("objective.perceptual_net=random")
     return load_config(path, keys)
 
 
