@@ -292,11 +292,12 @@ class DPTN(Generator):
 
     def _own(self, source: Tensor, source_pose: Tensor) -> Tensor:
         """What the content encoder sees for the self-reconstruction: the source in place of the canvas."""
-        canvas = (source,) if self.stepwise else ()
-        if self.stepwise and self.step_input == "channel":
-            canvas = (source, torch.zeros_like(source[:, :1]))
-        seen = (source, source_pose) if self.source_to_both else ()
-        return torch.cat((*seen, *canvas, source_pose), dim=1)
+        seen = [source, source_pose] if self.source_to_both else []
+        if self.stepwise:
+            seen.append(source)
+            if self.step_input == "channel":
+                seen.append(torch.zeros_like(source[:, :1]))
+        return torch.cat([*seen, source_pose], dim=1)
 
     def _other(
         self, source: tuple[Tensor, ...], target_pose: Tensor, canvas: Tensor | None, step: Tensor | None

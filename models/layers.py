@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -148,6 +148,35 @@ class BiasActivation(nn.Module):
         return F.leaky_relu_(x, 0.2)
 
 
+class _Filter(torch.autograd.Function):
+    """One filter (k, k) for every channel, with `output_padding` transposed; linear, so its gradient is its transpose.
+
+    PyTorch's second derivative, which R1 takes, is a convolution for each channel.
+    """
+
+    @staticmethod
+    def forward(
+        context: Any, x: Tensor, kernel: Tensor, stride: int, padding: int, output_padding: Sequence[int] | None
+    ) -> Tensor:
+        context.save_for_backward(kernel)
+        context.stride, context.padding, context.transposed = stride, padding, output_padding is not None
+        context.size, context.dtype = x.shape[2:], x.dtype
+        weight = kernel.to(x.dtype).expand(x.shape[1], 1, *kernel.shape)
+        if output_padding is None:
+            return F.conv2d(x, weight, None, stride, padding, groups=x.shape[1])
+        return F.conv_transpose2d(x, weight, None, stride, padding, list(output_padding), groups=x.shape[1])
+
+    @staticmethod
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None, None, None]:
+        (kernel,), stride, padding = context.saved_tensors, context.stride, context.padding
+        left = None
+        if not context.transposed:
+            pairs = zip(context.size, gradient.shape[2:], kernel.shape, strict=True)
+            left = [size - ((out - 1) * stride - 2 * padding + side) for size, out, side in pairs]
+        # autocast may have rounded what came in
+        return _Filter.apply(gradient, kernel, stride, padding, left).to(context.dtype), None, None, None, None
+
+
 class Blur(nn.Module):
     """Low-pass filter [1, 3, 3, 1] in both directions, normalised to sum `gain`, over zero padding."""
 
@@ -166,8 +195,7 @@ class Blur(nn.Module):
         return self._filter(x)
 
     def _filter(self, x: Tensor) -> Tensor:
-        kernel = self.kernel.to(x.dtype).expand(x.shape[1], 1, 4, 4)
-        return F.conv2d(x, kernel, None, self.stride, self.padding, groups=x.shape[1])
+        return _Filter.apply(x, self.kernel, self.stride, self.padding, None)
 
 
 class Upsample(nn.Module):
@@ -179,8 +207,7 @@ class Upsample(nn.Module):
         self.blur = Blur(0, gain=4)
 
     def forward(self, x: Tensor) -> Tensor:
-        kernel = self.blur.kernel.to(x.dtype).expand(x.shape[1], 1, 4, 4)
-        return F.conv_transpose2d(x, kernel, stride=2, padding=1, groups=x.shape[1])
+        return _Filter.apply(x, self.blur.kernel, 2, 1, (0, 0))
 
 
 class ConvLayer(nn.Module):

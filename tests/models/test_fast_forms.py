@@ -8,12 +8,21 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from models.device import fused_attention_is_slow
 from models.discriminators import StyleGAN2Block
 from models.dptn import Attention, TokenNorm, _Blocks
-from models.layers import Blur, ConvLayer, InstanceNorm
+from models.layers import Blur, ConvLayer, InstanceNorm, Upsample
 from models.nted import RenderLayer, TextureExtraction, _standardise
+
+
+class CountConvolutions(TorchDispatchMode):
+    number = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.number += "convolution" in function.__name__
+        return function(*args, **(kwargs or {}))
 
 
 def assert_same(fast, plain, x: torch.Tensor) -> None:
@@ -131,6 +140,19 @@ def test_a_feature_of_equal_channels_standardises_to_zero_with_finite_gradients(
     x = torch.full((1, 4, 2, 2), 0.5, requires_grad=True)
     (gradient,) = torch.autograd.grad(_standardise(x).sum(), x)
     assert not _standardise(x).any() and gradient.isfinite().all()
+
+
+@pytest.mark.parametrize(("padding", "stride", "size"), [(1, 1, (5, 6)), (1, 2, (6, 9)), (2, 2, (7, 8))])
+def test_derivatives_of_a_blur_are_right_and_none_is_a_convolution_a_channel(padding, stride, size):
+    """R1 takes the second one."""
+    blur, x = Blur(padding, stride=stride).double(), torch.randn(2, 3, *size, dtype=torch.float64, requires_grad=True)
+    torch.autograd.gradgradcheck(lambda x: blur(x).square(), x)
+    torch.autograd.gradgradcheck(lambda x: Upsample().double()(x).square(), x)
+    many = torch.randn(2, 64, *size, requires_grad=True)
+    with CountConvolutions() as counted:
+        (gradient,) = torch.autograd.grad(Blur(padding, stride=stride)(many).square().sum(), many, create_graph=True)
+        gradient.square().sum().backward()
+    assert counted.number == 4  # filter, gradient, and both once more
 
 
 def test_a_strided_blur_of_bf16_is_computed_in_fp32():
