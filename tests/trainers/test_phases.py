@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.worker import synthetic_batch
 from config.schema import RolloutConfig
 from losses.objective import Window
 from losses.pix2pix import Pix2PixConfig, Pix2PixObjective
 from models.layers import DiscriminatorOutput, GeneratorOutput
 from models.schedules import Clean, CleanConfig, Quantize, QuantizeConfig
+from studies.flops import synthetic_batch
 from tests.trainers.test_trainer import ALONE, tiny
 from trainers.engine import Engine
 from trainers.phases import DiscriminatorPhase, GeneratorPhase, R1Phase, step_labels

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from benchmarks.worker import synthetic_batch
 from config.load import load_config
+from studies.flops import synthetic_batch
 from tests.plain import be_plain
 from tests.tiny import overrides
 from trainers.distributed import World
