@@ -33,9 +33,10 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from benchmarks.worker import Batch, benchmark_config, flops_of, synthetic_batch
+from benchmarks.worker import benchmark_config
 from config.cli import Parser, run
 from config.schema import Config
+from studies.flops import Batch, flops_of, synthetic_batch
 from trainers.distributed import World
 from trainers.engine import Engine
 

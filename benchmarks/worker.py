@@ -2,6 +2,7 @@
 
 It is started in the folder of the revision that it measures and imports that one's code, so it relies only on what all
 of them have: `load_config`, `connect`, `Engine(config, world)`, `engine.step` and `engine.train_step(batches, epoch)`.
+Older ones lack `studies`, which is then taken from here.
 Commands are lines of the standard input, each is answered by a line of JSON.
 """
 
@@ -17,18 +18,13 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry, sdpa_backward_flop_count, sdpa_flop_count
 
 from config.load import load_config
 from config.schema import Config
 from losses.perceptual import PerceptualConfig
+from studies.flops import CountFlops, synthetic_batch
 from trainers.distributed import connect
 from trainers.engine import Engine
-
-Batch = dict[str, Tensor]
-aten = torch.ops.aten
 
 
 def main() -> None:
@@ -70,31 +66,6 @@ def benchmark_config(path: str, overrides: list[str], batch: int | None, num_pro
     return load_config(path, [*keys, *sizes])
 
 
-def synthetic_batch(config: Config, device: torch.device, num_processes: int = 1) -> Batch:
-    """Random numbers in the shape of a finished batch: one process's share."""
-    random = torch.Generator().manual_seed(0)
-    count, (height, width) = config.trainer.batch_size // num_processes, config.data.image_size
-    directions = 2 if config.rollout.bidirectional else 1
-
-    def uniform(*shape: int) -> Tensor:
-        return torch.rand(*shape, generator=random)
-
-    eyes = torch.tensor([0.45 * width, 0.15 * height, 0.58 * width, 0.16 * height]).repeat(count, 1)
-    images, poses = (count, 3, height, width), (count, config.data.pose_channels, height, width)
-    batch = {
-        "source_image": uniform(*images) * 2 - 1,
-        "target_image": uniform(*images) * 2 - 1,
-        "source_pose": uniform(*poses),
-        "target_pose": uniform(*poses),
-        "source_face": eyes,
-        "target_face": eyes,
-        "noise": torch.randn(count, directions, 3, height, width, generator=random),
-        "start": uniform(count, directions),
-        "noise_key": torch.arange(count * directions).view(count, directions),
-    }
-    return {name: value.to(device) for name, value in batch.items()}
-
-
 def description(config: Config, engine: Engine, device: torch.device) -> dict[str, Any]:
     """What is measured, as far as this revision decides it."""
     return {
@@ -132,32 +103,6 @@ def timed(call: Callable[[], None], device: torch.device) -> dict[str, float]:
         "page_faults": usage.ru_minflt - pages,
         "peak_gib": peak / 2**30,
     }
-
-
-class CountFlops(TorchDispatchMode):
-    """Adds up the floating-point operations of all that runs inside.
-
-    Attributes:
-        flops: multiplications and additions of matrix products and convolutions.
-    """
-
-    flops = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        self.flops += flops_of(func, args, kwargs or {}, result)
-        return result
-
-
-def flops_of(func: Any, args: Any, kwargs: Any, result: Any) -> int:
-    """Floating-point operations of one operation: 0 for all but matrix products and convolutions."""
-    packet = func.overloadpacket
-    # PyTorch's table of formulas lacks the CPU's fused attention
-    if packet is aten._scaled_dot_product_flash_attention_for_cpu:
-        return sdpa_flop_count(*(x.shape for x in args[:3]))
-    if packet is aten._scaled_dot_product_flash_attention_for_cpu_backward:
-        return sdpa_backward_flop_count(*(x.shape for x in args[:4]))
-    return flop_registry[packet](*args, **kwargs, out_val=result) if packet in flop_registry else 0
 
 
 if __name__ == "__main__":

@@ -133,6 +133,11 @@ class Config(Section):
     optim: OptimConfig = OptimConfig()
     trainer: TrainerConfig = TrainerConfig()
 
+    @property
+    def has_step_head(self) -> bool:
+        """Whether the discriminator is asked which step an image belongs to."""
+        return self.schedule.num_steps > 1 and self.discriminator is not None and self.discriminator.step == "head"
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Config:
         window, num_steps = self.rollout.window, self.schedule.num_steps

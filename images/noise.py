@@ -17,11 +17,12 @@ _MASK = (1 << 64) - 1
 
 
 class Purpose(IntEnum):
-    """What random numbers are for: canvases of training, of drawing, and where WGAN's penalty looks between images."""
+    """What random numbers are for: canvases of training, of drawing, where WGAN's penalty looks, shuffled labels."""
 
     TRAINING = 1
     DRAWING = 2
     MIX = 3
+    LABEL = 4
 
 
 def noise_key(purpose: Purpose, *counters: int) -> int:

@@ -46,6 +46,11 @@ def step_loss(step_log_probs: Tensor, step: Tensor) -> Tensor:
     return F.nll_loss(step_log_probs, step)
 
 
+def step_accuracy(step_log_probs: Tensor, step: Tensor) -> Tensor:
+    """The share of images whose label (B,) is the most probable one of (B, S)."""
+    return (step_log_probs.argmax(dim=1) == step).float().mean()
+
+
 def r1_penalty(images: Tensor, score: Tensor, step_log_probs: Tensor | None) -> Tensor:
     """Mean over the batch of the squared gradient norm of the summed score with respect to real images.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -23,7 +23,7 @@ class Window:
     generated, target: (N, 3, H, W), the image of each step and what it aims at. step: (N,) its label.
     source, source_view: (N, 3, H, W), the clean source and what the step saw of it.
     reconstructed: (N, 3, H, W), the source as the generator gives it, or None. source_face, target_face: (N, 4).
-    textures: the generator's pairs, each over N. uniform: (N,) random numbers in [0, 1], one a pair and direction.
+    textures: the generator's pairs, each over N. key: (N,) a pair and direction, which random numbers follow from.
     """
 
     generated: Tensor
@@ -35,7 +35,7 @@ class Window:
     source_face: Tensor
     target_face: Tensor
     textures: Sequence[TexturePair]
-    uniform: Tensor
+    key: Tensor
 
     def images_only(self) -> Window:
         """What the discriminator's phases need, cut from the graph."""
@@ -48,6 +48,9 @@ class ObjectiveConfig(Kind):
     gan_mode: GANMode = Field("non_saturating", description="adversarial loss")
     gan: Weight = Field(1.5, description="weight of the generator's adversarial loss")
     step: Weight = Field(1.5, description="weight of the step label's NLL on generated images")
+    step_labels: Literal["own", "shuffled"] = Field(
+        "own", description="what the step head is taught; shuffled: labels without meaning, a placebo"
+    )
     r1_gamma: Weight = Field(0.0, description="weight of R1 is gamma / 2; 0: no R1")
     r1_interval: int = Field(16, ge=1, description="optimizer steps between R1 steps (the loss is multiplied by it)")
     r1_step: bool = Field(True, description="add the same penalty for the summed step log-probabilities")

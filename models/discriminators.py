@@ -1,4 +1,4 @@
-"""Discriminators with a step head: realness, and which step an image belongs to."""
+"""Discriminators: realness, and which step an image belongs to, asked or told."""
 
 from __future__ import annotations
 
@@ -12,11 +12,24 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from config.section import Kind, Widths
-from models.layers import ConvLayer, DiscriminatorOutput, EqualLinear, StepHead, maybe_spectral_norm
+from models.layers import (
+    ConvLayer,
+    DiscriminatorOutput,
+    EqualLinear,
+    StepHead,
+    StepProjection,
+    maybe_spectral_norm,
+)
 
 
 class DiscriminatorConfig(Kind):
     """Options of a discriminator."""
+
+    step: Literal["head", "projection", "none"] = Field(
+        "head",
+        description="head: it is asked which step an image belongs to (ACGAN); projection: it is told, and judges the "
+        "image as one of that step (Miyato & Koyama); none: neither",
+    )
 
     @property
     def smallest_side(self) -> int:
@@ -33,13 +46,28 @@ class DiscriminatorConfig(Kind):
 
 
 class Discriminator(nn.Module):
-    """A network from images (B, 3, H, W) to a `DiscriminatorOutput`, made from (config, image_size, num_steps).
+    """A network from images (B, 3, H, W) and their steps (B,) to a verdict, made from (config, image_size, num_steps).
 
-    With `num_steps` over 1 it tells the steps apart (a `models.layers.StepHead`). No dropout and no batch norm, as in a
-    generator.
+    With `num_steps` over 1 it is asked for the step or told it, as `config.step` says. No dropout and no batch norm, as
+    in a generator.
     """
 
     Config: ClassVar[type[DiscriminatorConfig]]
+    step_head: StepHead | None
+    step_projection: StepProjection | None
+
+    def add_step_part(self, config: DiscriminatorConfig, features: tuple[int, ...], num_steps: int) -> None:
+        """Make what reads the step from features of this shape without B, channels first, or adds it to the score."""
+        kind = config.step if num_steps > 1 else "none"
+        self.step_head = StepHead(math.prod(features), num_steps) if kind == "head" else None
+        self.step_projection = StepProjection(features[0], num_steps) if kind == "projection" else None
+
+    def verdict(self, score: Tensor, features: Tensor, step: Tensor) -> DiscriminatorOutput:
+        """The score in float32, which a projection moves by the step, and what a head says of the step."""
+        score = score.float()
+        if self.step_projection:
+            score = score + self.step_projection(features, step).view(-1, *[1] * (score.dim() - 1))
+        return DiscriminatorOutput(score, self.step_head(features) if self.step_head else None)
 
 
 class ResidualConfig(DiscriminatorConfig):
@@ -89,7 +117,7 @@ class ResidualDiscriminator(Discriminator):
     Args:
         config: widths and number of stride-2 blocks.
         image_size: (H, W) in pixels; the step head's width follows from it.
-        num_steps: S; no step head where it is 1.
+        num_steps: S; nothing about steps where it is 1.
     """
 
     Config = ResidualConfig
@@ -103,13 +131,12 @@ class ResidualDiscriminator(Discriminator):
             self.blocks.add_module(f"encoder{index}", ResidualBlock(*pair, first=False))
         self.conv = _conv(widths[-1], 1, 1)
         height, width = (side // 2**config.num_levels for side in image_size)
-        self.step_head = StepHead(widths[-1] * height * width, num_steps) if num_steps > 1 else None
+        self.add_step_part(config, (widths[-1], height, width), num_steps)
 
-    def forward(self, images: Tensor) -> DiscriminatorOutput:
+    def forward(self, images: Tensor, step: Tensor) -> DiscriminatorOutput:
         """Images (B, 3, H, W) to a score map (B, 1, h, w) and step log-probabilities (B, S)."""
         features = self.blocks(images)
-        score = self.conv(F.leaky_relu(features, 0.1)).float()
-        return DiscriminatorOutput(score, self.step_head(features) if self.step_head else None)
+        return self.verdict(self.conv(F.leaky_relu(features, 0.1)), features, step)
 
 
 class StyleGAN2Block(nn.Module):
@@ -140,17 +167,15 @@ class StyleGAN2Discriminator(Discriminator):
         self.convs = nn.Sequential(ConvLayer(3, widths[0], 1), *blocks)
         self.final_conv = ConvLayer(widths[-1] + 1, widths[-1], 3)
         height, width = (side // 2 ** (len(widths) - 1) for side in image_size)
-        positions = height * width
         self.final_linear = nn.Sequential(
-            EqualLinear(widths[-1] * positions, widths[-1], activate=True), EqualLinear(widths[-1], 1)
+            EqualLinear(widths[-1] * height * width, widths[-1], activate=True), EqualLinear(widths[-1], 1)
         )
-        self.step_head = StepHead((widths[-1] + 1) * positions, num_steps) if num_steps > 1 else None
+        self.add_step_part(config, (widths[-1] + 1, height, width), num_steps)
 
-    def forward(self, images: Tensor) -> DiscriminatorOutput:
+    def forward(self, images: Tensor, step: Tensor) -> DiscriminatorOutput:
         """Images (B, 3, H, W) to a score (B, 1) and step log-probabilities (B, S)."""
         features = append_minibatch_std(self.convs(images))
-        score = self.final_linear(self.final_conv(features).flatten(1)).float()
-        return DiscriminatorOutput(score, self.step_head(features) if self.step_head else None)
+        return self.verdict(self.final_linear(self.final_conv(features).flatten(1)), features, step)
 
 
 def append_minibatch_std(features: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def build_generator(config: GeneratorConfig, pose_channels: int, num_steps: int)
 
 
 def build_discriminator(config: DiscriminatorConfig, image_size: tuple[int, int], num_steps: int) -> Discriminator:
-    """A discriminator for images of (H, W) pixels, with a step head where `num_steps` is over 1."""
+    """A discriminator for images of (H, W) pixels, asked or told the step where `num_steps` is over 1."""
     return DISCRIMINATORS[config.kind](config, image_size, num_steps)
 
 

@@ -44,7 +44,7 @@ class GeneratorOutput:
 
 @dataclass
 class DiscriminatorOutput:
-    """score: realness, any shape led by B. step_log_probs: (B, S), None where S = 1."""
+    """score: realness, any shape led by B. step_log_probs: (B, S), None without a step head."""
 
     score: Tensor
     step_log_probs: Tensor | None
@@ -248,6 +248,23 @@ class StepHead(nn.Sequential):
 
     def forward(self, features: Tensor) -> Tensor:
         return F.log_softmax(super().forward(features.flatten(1)).float(), dim=1)
+
+
+class StepProjection(nn.Module):
+    """Which step was asked for, told to the score: a learned vector of the step times the mean feature.
+
+    Source: Miyato & Koyama, *cGANs with Projection Discriminator*, ICLR 2018.
+    """
+
+    def __init__(self, channels: int, num_steps: int) -> None:
+        super().__init__()
+        self.vectors = nn.Embedding(num_steps, channels)
+        self.scale = 1 / math.sqrt(channels)
+
+    def forward(self, features: Tensor, step: Tensor) -> Tensor:
+        """Features (B, C) or (B, C, h, w) and steps (B,) to what is added to each score, (B,) float32."""
+        pooled = features.float().reshape(*features.shape[:2], -1).mean(dim=2)
+        return self.scale * (self.vectors(step) * pooled).sum(dim=1)
 
 
 class SpectralNorm(nn.Module):

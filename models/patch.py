@@ -1,4 +1,4 @@
-"""The 70x70 patch discriminator of pix2pix (Isola et al., CVPR 2017, appendix 6.1.2), with a step head."""
+"""The 70x70 patch discriminator of pix2pix (Isola et al., CVPR 2017, appendix 6.1.2)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from config.section import Widths
 from models.discriminators import Discriminator, DiscriminatorConfig
-from models.layers import DiscriminatorOutput, StepHead
+from models.layers import DiscriminatorOutput
 
 
 class PatchConfig(DiscriminatorConfig):
@@ -26,7 +26,7 @@ class PatchConfig(DiscriminatorConfig):
 
 
 class PatchDiscriminator(Discriminator):
-    """Convolutions 4x4 with instance norm but on the first; the step head sees the mean of the last features.
+    """Convolutions 4x4 with instance norm but on the first; what is about steps sees the mean of the last features.
 
     Args: as `models.discriminators.ResidualDiscriminator`.
     """
@@ -42,10 +42,9 @@ class PatchDiscriminator(Discriminator):
             layers += [conv, nn.InstanceNorm2d(c_out), nn.LeakyReLU(0.2)]
         self.features = nn.Sequential(*layers)
         self.score = nn.Conv2d(widths[-1], 1, 4, 1, 1)
-        self.step_head = StepHead(widths[-1], num_steps) if num_steps > 1 else None
+        self.add_step_part(config, (widths[-1],), num_steps)
 
-    def forward(self, images: Tensor) -> DiscriminatorOutput:
+    def forward(self, images: Tensor, step: Tensor) -> DiscriminatorOutput:
         """Images (B, 3, H, W) to a score map (B, 1, h, w) and step log-probabilities (B, S)."""
         features = self.features(images)
-        pooled = features.mean(dim=(2, 3))
-        return DiscriminatorOutput(self.score(features).float(), self.step_head(pooled) if self.step_head else None)
+        return self.verdict(self.score(features), features.mean(dim=(2, 3)), step)

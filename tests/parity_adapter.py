@@ -88,7 +88,7 @@ def build_d(system: str, state: dict, hyper: dict, image_size: tuple[int, int]) 
 
 def discriminator(system: str, state: dict, hyper: dict):
     def call(images: Tensor) -> dict:
-        verdict = build_d(system, state, hyper, tuple(images.shape[2:]))(images)
+        verdict = build_d(system, state, hyper, tuple(images.shape[2:]))(images, torch.zeros(len(images)).long())
         return {"score": verdict.score.detach(), "step_log_probs": verdict.step_log_probs}
 
     def detached(images: Tensor) -> dict:
@@ -143,7 +143,8 @@ def training_losses(
     result = {"g_grad_norm": grad_norm(network), "d_grad_norm": grad_norm(critic)}
     with torch.no_grad():
         scores = {
-            kind: critic(images).score.mean() for kind, images in (("real", window.target), ("fake", window.generated))
+            kind: critic(images, window.step).score.mean()
+            for kind, images in (("real", window.target), ("fake", window.generated))
         }
     g = {name: float(value.detach()) for name, value in terms.items()}
     d = {name: float(value) for name, value in d_terms.items()}

@@ -13,6 +13,7 @@ FLOORS = [
     {"config"},
     {"trainers"},
     {"evaluation", "studio"},
+    {"studies"},
     {"scripts", "benchmarks", "train", "inference", "eval_step", "demo"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}

@@ -17,7 +17,15 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from config.schema import RolloutConfig
-from losses.adversarial import discriminator_loss, generator_loss, gradient_penalty, r1_penalty, step_loss
+from images.noise import Purpose, uniform_noise
+from losses.adversarial import (
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    r1_penalty,
+    step_accuracy,
+    step_loss,
+)
 from losses.objective import Objective, ObjectiveConfig, Terms, Window
 from models.layers import DiscriminatorOutput
 from models.schedules import Schedule
@@ -64,10 +72,11 @@ class GeneratorPhase(nn.Module):
         (discriminator,) = self._discriminator
         if discriminator is None:
             return terms
-        verdict = self._run(partial(_frozen_verdict, discriminator), window.generated)
+        verdict = self._run(partial(_frozen_verdict, discriminator), window.generated, window.step)
         terms["gan"] = self.config.gan * generator_loss(self.config.gan_mode, verdict.score)
         if verdict.step_log_probs is not None and self.config.step:
-            terms["step_nll"] = self.config.step * step_loss(verdict.step_log_probs, window.step)
+            labels = step_labels(self.config, window, verdict.step_log_probs.shape[1])
+            terms["step_nll"] = self.config.step * step_loss(verdict.step_log_probs, labels)
         return terms
 
 
@@ -80,22 +89,26 @@ class DiscriminatorPhase(nn.Module):
         self._run = _recomputed if recompute else _plainly
 
     def forward(self, window: Window) -> tuple[Tensor, Terms, Window]:
-        """The loss, its terms (cut from the graph) and the same window."""
+        """The loss, its terms (cut from the graph) with the accuracy of the step head, and the same window."""
         terms: Terms = {}
+        accuracies: Terms = {}
         for kind, images in (("fake", window.generated), ("real", window.target)):
-            verdict = self._run(self.discriminator, images)
+            verdict = self._run(self.discriminator, images, window.step)
             terms[f"d_{kind}"] = discriminator_loss(self.config.gan_mode, verdict.score, real=kind == "real")
             if verdict.step_log_probs is not None:
-                terms[f"d_{kind}_step_nll"] = step_loss(verdict.step_log_probs, window.step)
+                labels = step_labels(self.config, window, verdict.step_log_probs.shape[1])
+                terms[f"d_{kind}_step_nll"] = step_loss(verdict.step_log_probs, labels)
+                accuracies[f"step_accuracy_{kind}"] = step_accuracy(verdict.step_log_probs, labels)
         if self.config.gradient_penalty:
+            mix, critic = uniform_noise(window.key, Purpose.MIX), partial(self._score, step=window.step)
             with torch.autocast(window.target.device.type, enabled=False):
-                penalty = gradient_penalty(self._score, window.target, window.generated, window.uniform)
+                penalty = gradient_penalty(critic, window.target, window.generated, mix)
             terms["gradient_penalty"] = self.config.gradient_penalty * penalty
-        return torch.stack(list(terms.values())).sum(), _detached(terms), window
+        return torch.stack(list(terms.values())).sum(), _detached(terms) | accuracies, window
 
-    def _score(self, images: Tensor) -> Tensor:
+    def _score(self, images: Tensor, step: Tensor) -> Tensor:
         # `forward` is never compiled: PyTorch's compiled functions have no second derivative
-        return self.discriminator.forward(images).score
+        return self.discriminator.forward(images, step).score
 
 
 class R1Phase(nn.Module):
@@ -109,7 +122,7 @@ class R1Phase(nn.Module):
         """The loss, the raw penalty (cut from the graph) and the same window."""
         with torch.autocast(window.target.device.type, enabled=False):
             images = window.target.float().detach().requires_grad_()
-            verdict = self.discriminator.forward(images)
+            verdict = self.discriminator.forward(images, window.step)
             step_log_probs = verdict.step_log_probs if self.config.r1_step else None
             penalty = r1_penalty(images, verdict.score, step_log_probs)
             loss = penalty * (self.config.r1_gamma / 2 * self.config.r1_interval)
@@ -129,9 +142,20 @@ def frozen(module: nn.Module) -> Iterator[None]:
         module.requires_grad_(True)
 
 
-def _frozen_verdict(discriminator: nn.Module, images: Tensor) -> DiscriminatorOutput:
+def step_labels(config: ObjectiveConfig, window: Window, num_steps: int) -> Tensor:
+    """What the step head is taught of each image of a window, (N,): its step, or a step drawn anew for each sample.
+
+    A drawn label is the step moved on by a number that is uniform over all S, so an image says nothing about it.
+    """
+    if config.step_labels == "own":
+        return window.step
+    moved = (uniform_noise(window.key, Purpose.LABEL) * num_steps).long()
+    return (window.step + moved) % num_steps
+
+
+def _frozen_verdict(discriminator: nn.Module, images: Tensor, step: Tensor) -> DiscriminatorOutput:
     with frozen(discriminator):
-        return discriminator(images)
+        return discriminator(images, step)
 
 
 def _plainly(function: Callable[..., Any], *arguments: Any) -> Any:

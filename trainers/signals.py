@@ -14,13 +14,18 @@ class StopRequest:
     """Whether a signal has asked this process to stop."""
 
     def __init__(self) -> None:
-        self.received = False
+        self._signalled = False
+
+    @property
+    def received(self) -> bool:
+        """Whether it is time to stop."""
+        return self._signalled
 
     def receive(self, number: int, frame: FrameType | None) -> None:
         """Signal handler; a second Ctrl-C stops at once, as usual."""
-        if self.received and number == signal.SIGINT:
+        if self._signalled and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.received = True
+        self._signalled = True
 
 
 @contextmanager

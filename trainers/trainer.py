@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -20,7 +21,7 @@ from data.loader import Batch, to_device, train_loader
 from data.sampler import Share, StepSampler
 from images.writing import write_text
 from losses.objective import Terms
-from trainers import saving
+from trainers import saving, step_head
 from trainers.checkpoints import checkpoint_path, load_checkpoint
 from trainers.distributed import FailedElsewhere, World
 from trainers.engine import Engine
@@ -29,6 +30,8 @@ from trainers.guard import MOST_IN_A_ROW
 from trainers.log import RunLog
 from trainers.signals import StopRequest
 from trainers.validation import Validation
+
+LOG = logging.getLogger(__name__)
 
 
 class Ending(IntEnum):
@@ -135,6 +138,8 @@ class Trainer:
             progress.set_postfix({name: f"{values[name]:.3f}" for name in names if name in values})
             if log:
                 log.scalars(step, self.engine.nimg, values)
+        if log and self.config.has_step_head and (step == step_head.JUDGED_AFTER or ending is Ending.FINISHED):
+            self._judge_step_head(log)
         if stopping or step % settings.checkpoint_every == 0:
             self.save()
         if settings.eval_every and step % settings.eval_every == 0 and ending is not Ending.ASKED_TO_STOP:
@@ -147,6 +152,10 @@ class Trainer:
                 log.image(step, "steps", picture)
         if step % MOST_IN_A_ROW == 0:
             self.engine.guard.check()
+
+    def _judge_step_head(self, log: RunLog) -> None:
+        if remark := step_head.remark(log.lines(), self.engine.step, self.config.schedule.num_steps):
+            LOG.warning("%s", remark)
 
     def _validate(self, request: StopRequest) -> dict[str, float]:
         """Scores of the EMA generator, none once a stop is asked for; the best so far is kept as `best.pt`."""

@@ -33,7 +33,7 @@ class Validation:
         )
         self.schedule = build_schedule(config.schedule, config.data.image_size).to(world.device)
         self.degrade_source, self.batch_size = config.rollout.degrade_source, config.trainer.max_batch_per_process
-        self.scores_labels = self.schedule.num_steps > 1 and config.discriminator is not None
+        self.scores_labels = config.has_step_head
         self.num_pairs = min(config.trainer.eval_pairs, len(self.dataset))
 
     def picture(self, engine: Engine) -> np.ndarray:
@@ -112,5 +112,5 @@ def paired_scores(image: np.ndarray, target: np.ndarray) -> dict[str, float]:
 @torch.no_grad()
 def right_steps(discriminator: nn.Module, images: Tensor, step: int) -> int:
     """How many of the images the discriminator gives their true step label."""
-    log_probs = discriminator(images).step_log_probs
-    return int((log_probs.argmax(dim=1) == step).sum())
+    steps = torch.full((len(images),), step, device=images.device)
+    return int((discriminator(images, steps).step_log_probs.argmax(dim=1) == steps).sum())

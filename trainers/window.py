@@ -9,7 +9,6 @@ import torch
 from torch import Tensor
 
 from config.schema import RolloutConfig
-from images.noise import Purpose, uniform_noise
 from losses.objective import Window
 from models.layers import GeneratorOutput, TexturePair
 from models.rollout import Pair, rollout, training_canvas
@@ -24,7 +23,7 @@ class Samples:
     """What a rollout starts from: N = directions x pairs samples.
 
     source, target: (N, 3, H, W) in [-1, 1]. source_pose, target_pose: (N, P, H, W). source_face, target_face: (N, 4).
-    noise: (N, 3, H, W) standard normal. first_step: (N,) LongTensor. uniform: (N,) in [0, 1).
+    noise: (N, 3, H, W) standard normal. first_step: (N,) LongTensor. key: (N,) what else is random follows from.
     """
 
     source: Tensor
@@ -35,7 +34,7 @@ class Samples:
     target_face: Tensor
     noise: Tensor
     first_step: Tensor
-    uniform: Tensor
+    key: Tensor
 
 
 def samples_of(batch: Batch, bidirectional: bool, num_starts: int) -> Samples:
@@ -47,8 +46,7 @@ def samples_of(batch: Batch, bidirectional: bool, num_starts: int) -> Samples:
     roles = [batch[name] for name in _BOTH_ROLES]
     if bidirectional:
         roles = [torch.cat((roles[index], roles[index ^ 1])) for index in range(len(roles))]
-    uniform = uniform_noise(batch["noise_key"], Purpose.MIX)
-    drawn = [batch["noise"], (batch["start"] * num_starts).long(), uniform]
+    drawn = [batch["noise"], (batch["start"] * num_starts).long(), batch["noise_key"]]
     return Samples(*roles, *(x.transpose(0, 1).flatten(0, 1) if bidirectional else x[:, 0] for x in drawn))
 
 
@@ -82,7 +80,7 @@ def roll(
         source_face=samples.source_face.repeat(window, 1),
         target_face=samples.target_face.repeat(window, 1),
         textures=tuple(_join(pairs) for pairs in zip(*(output.textures for output in outputs), strict=True)),
-        uniform=samples.uniform.repeat(window),
+        key=samples.key.repeat(window),
     )
 
 

@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 
 from benchmarks import shapes
-from benchmarks.worker import CountFlops, benchmark_config
+from benchmarks.worker import benchmark_config
+from studies.flops import CountFlops
 from tests.tiny import overrides
 
 FLOAT = 4

@@ -42,7 +42,7 @@ def test_every_script_imports_the_projects_config_before_other_rooms() -> None:
         ours = [
             room
             for room in rooms
-            if room in ("benchmarks", "config", "data", "images", "metrics", "models", "studio", "trainers")
+            if room in ("benchmarks", "config", "data", "images", "metrics", "models", "studies", "studio", "trainers")
         ]
         assert not ours or ours[0] in ("benchmarks", "config"), name
 

@@ -51,7 +51,7 @@ def test_keys_differ_in_every_counter() -> None:
 def test_purposes_never_share_a_key() -> None:
     counters = [(), (0,), (1,), *((a, b) for a in range(4) for b in range(4)), (0, 0, 0), (0, 0, 3, 1)]
     keys = [noise_key(purpose, *numbers) for purpose in Purpose for numbers in counters]
-    assert len(set(keys)) == len(keys) == 3 * len(counters)
+    assert len(set(keys)) == len(keys) == 4 * len(counters)
 
 
 def test_where_the_penalty_looks_is_uniform_and_no_pixel_of_the_noise() -> None:

@@ -46,7 +46,7 @@ def window(reconstructed: float | None = None, pairs: tuple = ()) -> Window:
         source_face=missing if reconstructed is None else boxes,
         target_face=boxes,
         textures=pairs,
-        uniform=torch.zeros(1),
+        key=torch.zeros(1, dtype=torch.long),
     )
 
 

@@ -20,6 +20,7 @@ from models.families import build_discriminator, build_generator
 from models.layers import (
     BiasActivation,
     Blur,
+    StepProjection,
     Upsample,
     advance_spectral_norm,
     dptn_step_image,
@@ -81,14 +82,46 @@ def test_activations_stay_bf16_under_autocast(config, pose):
     assert found == {torch.bfloat16}
 
 
-@pytest.mark.parametrize(
-    "config", [ResidualConfig(ndf=4, img_f=8, num_levels=3), StyleGAN2Config(channels=(8, 8, 6, 6))]
-)
-def test_discriminators_classify_steps_only_where_there_are_several(config):
+TINY_DISCRIMINATORS = [
+    ResidualConfig(ndf=4, img_f=8, num_levels=3),
+    StyleGAN2Config(channels=(8, 8, 6, 6)),
+    PatchConfig(channels=(4, 6, 8)),
+]
+STEPS = torch.tensor([0, 1, 4, 4])
+
+
+@pytest.mark.parametrize("config", TINY_DISCRIMINATORS)
+def test_discriminators_classify_steps_only_where_there_are_several_and_they_are_asked(config):
     images = torch.randn(4, 3, 64, 48)
-    log_probs = build_discriminator(config, (64, 48), 5)(images).step_log_probs
+    log_probs = build_discriminator(config, (64, 48), 5)(images, STEPS).step_log_probs
     torch.testing.assert_close(log_probs.exp().sum(dim=1), torch.ones(4))
-    assert build_discriminator(config, (64, 48), 1)(images).step_log_probs is None
+    assert build_discriminator(config, (64, 48), 1)(images, STEPS).step_log_probs is None
+    without = config.model_copy(update={"step": "none"})
+    assert build_discriminator(without, (64, 48), 5)(images, STEPS).step_log_probs is None
+
+
+@pytest.mark.parametrize("config", TINY_DISCRIMINATORS)
+def test_a_discriminator_that_is_told_the_step_judges_an_image_as_one_of_that_step(config):
+    """All four images are the same, so only their steps tell them apart."""
+    told = config.model_copy(update={"step": "projection"})
+    images = torch.randn(1, 3, 64, 48).expand(4, -1, -1, -1)
+    verdict = build_discriminator(told, (64, 48), 5)(images, STEPS)
+    first, second, third, fourth = verdict.score.flatten(1)
+    assert verdict.step_log_probs is None
+    assert not torch.allclose(first, second, atol=1e-4) and not torch.allclose(second, third, atol=1e-4)
+    torch.testing.assert_close(third, fourth)
+    alone = build_discriminator(told, (64, 48), 1)
+    assert not [name for name, _ in alone.named_parameters() if "step" in name]
+
+
+def test_a_projection_is_the_steps_vector_times_the_mean_feature():
+    projection = StepProjection(4, 2)
+    projection.vectors.weight.data = torch.tensor([[1.0, 2, 3, 4], [0, 0, 0, 8]])
+    features = torch.tensor([[1.0, 0, -1, 2], [5, 5, 5, 3]]).view(2, 4, 1, 1).repeat(1, 1, 2, 3)
+    features[:, :, 0] += 1
+    features[:, :, 1] -= 1  # the mean stays
+    expected = [(1 - 3 + 8) / 2, 24 / 2]
+    assert projection(features, torch.tensor([0, 1])).tolist() == pytest.approx(expected)
 
 
 def test_spectral_norm_equals_pytorchs_with_the_same_vectors():
@@ -236,7 +269,7 @@ def test_every_parameter_of_the_plain_baseline_has_a_part_in_its_output():
     generator = build_generator(UNetConfig(channels=(8, 8, 6)), 18, 2).double()
     discriminator = build_discriminator(PatchConfig(channels=(4, 6, 8)), (32, 32), 2).double()
     image = generator(images, maps, maps, images, torch.tensor([0, 1])).target_image
-    verdict = discriminator(image.double())
+    verdict = discriminator(image.double(), torch.tensor([0, 1]))
     (verdict.score.square().sum() + verdict.step_log_probs[:, 0].sum()).backward()
     for network in (generator, discriminator):
         idle = [name for name, p in network.named_parameters() if p.grad.abs().max() < 1e-9]

@@ -23,7 +23,7 @@ from config.cli import run
 
 CHANGES = Path(__file__).with_name("changes.yaml")
 PROJECT = ("config", "data", "evaluation", "images", "losses", "metrics", "models", "scripts", "studio", "trainers")
-PROJECT += ("benchmarks", "tests")
+PROJECT += ("benchmarks", "studies", "tests")
 PASSED, FAILED, BROKEN = 0, 1, 3  # of pytest's exit codes
 NUM_PROCESSES = os.cpu_count() or 1
 

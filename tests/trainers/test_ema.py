@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.worker import synthetic_batch
 from config.load import dump_config
 from models.layers import SpectralNorm
+from studies.flops import synthetic_batch
 from studio.pipeline import StepPose
 from tests.trainers.test_trainer import ALONE, same, tiny
 from trainers import saving

@@ -8,8 +8,8 @@ import sys
 import pytest
 import torch
 
-from benchmarks.worker import synthetic_batch
 from config.load import load_config
+from studies.flops import synthetic_batch
 from tests.runs import TWO_PROCESSES
 from tests.tiny import overrides
 from tests.trainers.test_trainer import ALONE, same, tiny

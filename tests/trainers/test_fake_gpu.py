@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch._subclasses.fake_tensor import DataDependentOutputException, DynamicOutputShapeException
 
-from benchmarks.worker import synthetic_batch
 from config.load import load_config
 from config.schema import Config
 from data.loader import to_device
 from data.pose import POSE_FORMS
 from losses.perceptual import PerceptualConfig
+from studies.flops import synthetic_batch
 from tests.fake_gpu import GPU, Crossing, fake_gpu
 from tests.trainers.test_trainer import tiny
 from trainers import phases

@@ -8,9 +8,9 @@ from unittest.mock import patch
 import pytest
 import torch
 
-from benchmarks.worker import synthetic_batch
 from config.schema import AdamConfig
 from models import device
+from studies.flops import synthetic_batch
 from tests.trainers.test_trainer import ALONE, same, tiny
 from trainers import engine as engines
 from trainers.engine import Engine

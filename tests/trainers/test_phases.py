@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from benchmarks.worker import synthetic_batch
 from config.schema import RolloutConfig
 from losses.objective import Window
 from losses.pix2pix import Pix2PixConfig, Pix2PixObjective
 from models.layers import DiscriminatorOutput, GeneratorOutput
 from models.schedules import Clean, CleanConfig, Quantize, QuantizeConfig
+from studies.flops import synthetic_batch
 from tests.trainers.test_trainer import ALONE, tiny
 from trainers.engine import Engine
-from trainers.phases import DiscriminatorPhase, GeneratorPhase, R1Phase
+from trainers.phases import DiscriminatorPhase, GeneratorPhase, R1Phase, step_labels
 from trainers.window import roll, samples_of
 
 SIZE = (4, 6)
@@ -47,7 +48,7 @@ class Mean(nn.Module):
         self.weight = nn.Parameter(torch.tensor(2.0))
         self.log_probs = torch.tensor([[0.25, 0.75]]).log() if num_steps == 2 else None
 
-    def forward(self, images: Tensor) -> DiscriminatorOutput:
+    def forward(self, images: Tensor, step: Tensor) -> DiscriminatorOutput:
         mean = images.mean(dim=(1, 2, 3), keepdim=True).flatten(1)
         log_probs = None if self.log_probs is None else self.log_probs + 0 * mean
         return DiscriminatorOutput(self.weight * mean, log_probs)
@@ -59,7 +60,7 @@ def colour(*values: float) -> Tensor:
 
 def window(fake: Tensor, real: Tensor, step: list[int]) -> Window:
     boxes = torch.zeros(len(fake), 4)
-    return Window(fake, real, torch.tensor(step), real, real, None, boxes, boxes, (), torch.zeros(len(fake)))
+    return Window(fake, real, torch.tensor(step), real, real, None, boxes, boxes, (), torch.arange(len(fake)))
 
 
 def softplus(x: float) -> float:
@@ -102,7 +103,8 @@ def test_the_discriminator_tells_real_from_generated_and_both_their_step():
     loss, terms, _ = phase(window(colour(0.5, 0.5), colour(-0.25, -0.25), [1, 1]))
     labels = math.log(4 / 3)
     expected = {"d_fake": softplus(1), "d_real": softplus(0.5), "d_fake_step_nll": labels, "d_real_step_nll": labels}
-    assert {name: float(term) for name, term in terms.items()} == pytest.approx(expected)
+    shares = {"step_accuracy_fake": 1, "step_accuracy_real": 1}  # logged, and no part of the loss
+    assert {name: float(term) for name, term in terms.items()} == pytest.approx(expected | shares)
     assert float(loss.detach()) == pytest.approx(sum(expected.values()))
 
 
@@ -111,6 +113,38 @@ def test_the_gradient_penalty_is_multiplied_by_its_weight():
     phase = DiscriminatorPhase(Mean(1), Pix2PixConfig(gan_mode="wasserstein", gradient_penalty=7))
     _, terms, _ = phase(window(colour(0.5), colour(-0.25), [0]))
     assert float(terms["gradient_penalty"]) == pytest.approx(7 * (2 / math.sqrt(72) - 1) ** 2, rel=1e-4)
+
+
+def test_the_accuracy_of_the_step_head_is_the_share_of_images_whose_step_it_says():
+    terms = DiscriminatorPhase(Mean(), Pix2PixConfig())(
+        window(colour(0.0, 0.0, 0.0), colour(0.0, 0.0, 0.0), [1, 0, 1])
+    )[1]
+    assert [float(terms[f"step_accuracy_{kind}"]) for kind in ("real", "fake")] == pytest.approx([2 / 3, 2 / 3])
+
+
+def test_shuffled_labels_say_nothing_of_the_step_and_follow_from_the_samples_key():
+    shown = window(colour(*[0.0] * 3000), colour(*[0.0] * 3000), [0, 1, 2] * 1000)
+    assert step_labels(Pix2PixConfig(), shown, 3) is shown.step
+    found = step_labels(Pix2PixConfig(step_labels="shuffled"), shown, 3)
+    for step in range(3):
+        counts = torch.bincount(found[shown.step == step], minlength=3)
+        assert counts.tolist() == pytest.approx([1000 / 3] * 3, abs=4 * math.sqrt(1000 * 2 / 9))
+    half = replace(shown, key=shown.key[1500:], step=shown.step[1500:])
+    assert torch.equal(step_labels(Pix2PixConfig(step_labels="shuffled"), half, 3), found[1500:])
+
+
+def test_both_networks_are_taught_the_shuffled_labels():
+    """A head that believes in label 1, 3 to 1: a label that the key turned costs ln 4 in place of ln 4/3."""
+    config = Pix2PixConfig(step_labels="shuffled", step=1)
+    shown = window(colour(*[0.0] * 4), colour(*[0.0] * 4), [1, 1, 1, 1])
+    right = [int(label) == 1 for label in step_labels(config, shown, 2)]
+    assert 0 < sum(right) < 4
+    expected = sum(math.log(4 / 3) if is_right else math.log(4) for is_right in right) / 4
+    schedule, objective = Clean(CleanConfig(num_steps=2), SIZE), Pix2PixObjective(config)
+    judged = DiscriminatorPhase(Mean(), config)(shown)[1]
+    made = GeneratorPhase(Brighter(), Mean(), schedule, objective, RolloutConfig()).terms(shown)
+    found = [float(terms[name]) for terms, name in ((judged, "d_real_step_nll"), (made, "step_nll"))]
+    assert found == pytest.approx([expected, expected])
 
 
 @pytest.mark.parametrize("interval", [1, 16])
@@ -125,7 +159,7 @@ def test_r1_is_half_gamma_times_its_interval_and_logged_as_it_is(interval):
 
 def test_r1_looks_at_real_images_and_at_the_step_head_where_it_is_asked_to():
     class Square(nn.Module):
-        def forward(self, images: Tensor) -> DiscriminatorOutput:
+        def forward(self, images: Tensor, step: Tensor) -> DiscriminatorOutput:
             flat = images.flatten(1).sum(dim=1, keepdim=True)
             return DiscriminatorOutput(flat**2, 3 * flat)
 
@@ -159,10 +193,10 @@ def test_both_directions_swap_image_pose_and_face_and_have_their_own_draws():
     assert both.target_face[:, 0].tolist() == [20, 20, 10, 10]
     assert both.noise[:, 0, 0, 0].tolist() == pytest.approx([0.1, 0.2, 0.3, 0.4])
     assert both.first_step.tolist() == [0, 1, 2, 3]
-    assert len(set(both.uniform.tolist())) == 4
+    assert len(set(both.key.tolist())) == 4
     one = samples_of(batch, bidirectional=False, num_starts=4)
     assert one.source[:, 0, 0, 0].tolist() == [1, 2] and one.target_face[:, 0].tolist() == [20, 20]
-    assert one.first_step.tolist() == [0, 1] and one.uniform.tolist() == both.uniform[:2].tolist()
+    assert one.first_step.tolist() == [0, 1] and one.key.tolist() == both.key[:2].tolist()
 
 
 @pytest.mark.parametrize(("window_length", "last"), [(1, 4), (2, 3), (5, 0), (None, 0)])
