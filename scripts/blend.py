@@ -14,7 +14,7 @@ from pathlib import Path
 from config.cli import add_which_iter, config_from, picture_path, run, run_parser
 from images.writing import write_image
 from studio.blending import exchange_strip, interpolation_strip
-from studio.people import Gallery, person_from
+from studio.photographs import People
 from studio.pipeline import StepPose
 from studio.regions import REGIONS, mask_from_file, region_mask
 
@@ -43,9 +43,9 @@ def main() -> None:
     config = config_from(arguments)
     folder = Path(arguments.checkpoints_dir) / arguments.name
     model = StepPose.load(folder, which=arguments.which_iter, config=config)
-    gallery = Gallery(config.data)
-    first, second = (person_from(name, gallery) for name in arguments.sources)
-    pose = person_from(arguments.pose, gallery)
+    known = People(model, config.data)
+    first, second = (known.source(name) for name in arguments.sources)
+    pose = known.pose(arguments.pose)
     if arguments.region or arguments.mask:
         if arguments.mask:
             mask = mask_from_file(arguments.mask, model.image_size)

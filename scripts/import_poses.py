@@ -21,7 +21,7 @@ import numpy as np
 from tqdm import tqdm
 
 from config.cli import run
-from data.frames import check_frame, derive_frame, frame_file, frame_text, parse_frame, read_frame, write_frame
+from data.frames import check_photo_frame, derive_frame, frame_file, frame_text, parse_frame, read_frame, write_frame
 from data.importers import (
     read_annotation_csv,
     read_coco_frames,
@@ -141,20 +141,11 @@ def write_photos(out: Path, photos: Path, poses: dict[str, Pose]) -> None:
     for name, (points, frame) in tqdm(poses.items(), unit="photo", desc="checking"):
         size = Frame(*image_size(photos / name), 0)
         joints[name] = between_frames(points, frame, size) if frame else points
-        check_frame_of_photo(joints[name], size, name)
+        check_photo_frame(joints[name], size, name)
         read_image(photos / name)
     for name, points in tqdm(joints.items(), unit="photo", desc="writing"):
         add_photo(out, without_suffix(name), read_image(photos / name), points)
     _LOG.info("%d photos and poses in %s; look at %s", len(poses), out, out / "overlay")
-
-
-def check_frame_of_photo(joints: np.ndarray, size: Frame, name: str) -> None:
-    """Raises ValueError for joints that are no pixels of a photo, in which a person may stand in a corner."""
-    try:
-        check_frame(joints, size, name)
-    except ValueError as error:
-        if "corner" not in str(error):
-            raise
 
 
 def write_poses(out: Path, poses: dict[str, Pose]) -> None:
@@ -167,7 +158,7 @@ def write_poses(out: Path, poses: dict[str, Pose]) -> None:
         )
     frame = read_frame(out) or target_frame(out, {pose.frame for pose in poses.values() if pose.frame})
     for name, pose in poses.items():
-        check_frame_of_photo(pose.joints, pose.frame or frame, name)
+        check_photo_frame(pose.joints, pose.frame or frame, name)
     write_frame(out, frame)
     for name, pose in tqdm(poses.items(), unit="pose"):
         write_keypoints(pose_file(out, name), between_frames(pose.joints, pose.frame or frame, frame))

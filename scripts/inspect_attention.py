@@ -15,7 +15,8 @@ import numpy as np
 from config.cli import add_which_iter, config_from, run, run_parser
 from images.writing import write_image
 from studio.inside import Pixel, look_inside, reading_sheet, texture_sheet
-from studio.people import Gallery, draw_pose, person_from
+from studio.people import draw_pose
+from studio.photographs import People
 from studio.pipeline import StepPose
 
 LOG = logging.getLogger(__name__)
@@ -41,8 +42,8 @@ def main() -> None:
     config = config_from(arguments)
     folder = Path(arguments.checkpoints_dir) / arguments.name
     model = StepPose.load(folder, which=arguments.which_iter, config=config)
-    gallery = Gallery(config.data)
-    source, pose = person_from(arguments.source, gallery), person_from(arguments.pose, gallery)
+    known = People(model, config.data)
+    source, pose = known.source(arguments.source), known.pose(arguments.pose)
     pixels = _pixels(arguments.pixel, pose.joints, model.image_size)
     pair = model.pair(source.image, draw_pose(model, pose), source.maps(model))
     step = model.num_steps - 1 if arguments.step is None else arguments.step

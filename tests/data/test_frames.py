@@ -21,7 +21,7 @@ from data.openpose import DEEPFASHION_FRAME, Frame, between_frames, pose_file, r
 from data.pose import to_image_frame
 from data.store import ImageStore, encode_image
 from scripts import check_data, import_poses, prepare_data
-from studio.people import keypoints_of_file
+from studio.photographs import read_photograph
 from studio.uploads import uploaded_joints
 from tests.data.conftest import NAMES, run_script, standing
 
@@ -168,7 +168,7 @@ def test_files_that_import_poses_wrote_are_found_from_their_image(tmp_path: Path
     (tmp_path / "ann_keypoints.json").write_text(json.dumps({"people": [{"pose_keypoints_2d": rows}]}))
     arguments = ["--format", "openpose", tmp_path / "ann_keypoints.json", "--images", photos, "--out", out]
     assert run_script(import_poses.main, *arguments) == 0
-    keypoints, frame = keypoints_of_file(out / "img" / "ann.png", Frame(128, 64, 0))
+    _, keypoints, frame = read_photograph(out / "img" / "ann.png", Frame(128, 64, 0))
     assert frame == DEEPFASHION_FRAME
     np.testing.assert_array_equal(keypoints, read_keypoints(pose_file(out, "img/ann.png")))
 
