@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -13,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from config.schema import DataConfig
+from data.detectors import Detector
 from data.frames import check_frame, check_photo_frame, keypoint_frame
 from data.importers import read_openpose_frame, read_openpose_json
 from data.openpose import DEEPFASHION_FRAME, Frame, between_frames, pose_file, read_keypoints
@@ -25,8 +25,6 @@ from images.reading import read_image
 from studio.people import Gallery, Person
 from studio.pipeline import StepPose
 
-# (18, 2) joints in pixels of a photograph, NaN where missing; None where nobody is found
-Detector = Callable[[Image.Image], np.ndarray | None]
 KEYPOINT_SUFFIXES = (".txt", ".json")
 # DeepFashion's pictures are 1 % narrower than its keypoints' frame; a photograph of 3:2 would be 3 % off
 _SAME_SHAPE = 0.015

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from data.detectors import find_pose, load_network
 from data.importers import (
     read_annotation_csv,
     read_coco_json,
@@ -299,7 +300,7 @@ def test_without_weights_extract_pose_says_where_they_come_from(
         "torch.hub.download_url_to_file", lambda *args, **options: (_ for _ in ()).throw(OSError("offline"))
     )
     with pytest.raises(ValueError, match=r"download https://\S+keypointrcnn\S+ and put it at .*checkpoints"):
-        extract_pose.load_network("cpu")
+        load_network("cpu")
 
 
 def test_the_surest_person_is_found_in_full_size_pixels() -> None:
@@ -310,7 +311,7 @@ def test_the_surest_person_is_found_in_full_size_pixels() -> None:
         found = torch.tensor(points(COCO)).float()
         return [{"scores": torch.tensor([0.9]), "keypoints": found[None], "keypoints_scores": torch.full((1, 17), 5.0)}]
 
-    joints = extract_pose.find_pose(network, Image.new("RGB", (3200, 1600)), 2.0, 0.7, "cpu")
+    joints = find_pose(network, Image.new("RGB", (3200, 1600)), 2.0, 0.7, "cpu")
     assert joints is not None
     np.testing.assert_allclose(joints, 2 * expected(False))
 
