@@ -33,12 +33,28 @@ _REMEDIES = {
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
+# what flags were called before every command had the same word for a thing
+_OLD_FLAGS = {
+    "--checkpoints_dir": "--model FOLDER",
+    "--config": "--model NAME",
+    "--data_root": "--root",
+    "--n_worker": "--workers",
+    "--name": "--model NAME",
+    "--output_dir": "--output",
+    "--sizes": "--size",
+}
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser of flags and overrides in any order."""
+    """A parser of flags and overrides in any order, which knows what its flags were called."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As usual, but overrides may stand between the flags."""
-        return self.parse_intermixed_args(args, namespace)
+        """As usual, but overrides may stand between the flags, and an old flag is refused with its new name."""
+        words = sys.argv[1:] if args is None else list(args)
+        for flag in (word.split("=")[0] for word in words):
+            if flag in _OLD_FLAGS and flag not in self._option_string_actions:
+                self.error(f"{flag} is called {_OLD_FLAGS[flag]} now")
+        return self.parse_intermixed_args(words, namespace)
 
 
 def run(main: Callable[[], int | None], less_memory: str = "use a machine with more memory") -> int:

@@ -144,9 +144,7 @@ class People:
     @cached_property
     def frame(self) -> Frame:
         """The frame of the dataset's keypoints; DeepFashion's where there is no dataset."""
-        if store_path(self.data.root, self.data.image_size).exists():
-            return self.gallery.frame
-        return keypoint_frame(self.data.root, DEEPFASHION_FRAME)
+        return self.gallery.frame if self._has_dataset() else keypoint_frame(self.data.root, DEEPFASHION_FRAME)
 
     def source(self, name: str) -> Person:
         """A person to draw, by the name of a photograph or of an image of the dataset.
@@ -155,7 +153,7 @@ class People:
             ValueError: neither is there, or as `read_photograph`, or no keypoints where the model looks at them.
         """
         if not Path(name).is_file():
-            return self.gallery.person(name)
+            return self._of_dataset(name)
         photograph = read_photograph(name, self.frame, self.detector)
         if self.model.needs_source_pose:
             check_joints(photograph.joints, name)
@@ -164,8 +162,16 @@ class People:
     def pose(self, name: str) -> Person:
         """Whose pose to draw: as `source`, or a file of keypoints; raises ValueError as `read_pose`."""
         if not Path(name).is_file():
-            return self.gallery.person(name)
+            return self._of_dataset(name)
         return read_pose(name, self.frame, self.detector).person(self.model.image_size)
+
+    def _of_dataset(self, name: str) -> Person:
+        if not self._has_dataset():
+            raise ValueError(f"there is no file {name}, and no dataset in {self.data.root} to look for it")
+        return self.gallery.person(name)
+
+    def _has_dataset(self) -> bool:
+        return store_path(self.data.root, self.data.image_size).exists()
 
 
 def overlay(person: Person) -> np.ndarray:

@@ -184,7 +184,7 @@ def test_photographs_need_no_dataset(tmp_path):
     people = People(tiny_model("dptn", tmp_path / "nowhere"))
     assert people.frame == DEEPFASHION_FRAME
     assert np.isfinite(people.source(str(tmp_path / "me.png")).joints).all()
-    with pytest.raises(ValueError, match="nowhere"):
+    with pytest.raises(ValueError, match=r"there is no file img/.*front.jpg, and no dataset in .*nowhere"):
         people.source(NAME)
 
 
