@@ -41,6 +41,7 @@ _OLD_FLAGS = {
     "--n_worker": "--workers",
     "--name": "--model NAME",
     "--output_dir": "--output",
+    "--sheet": "--output",
     "--sizes": "--size",
 }
 
@@ -134,6 +135,14 @@ def picture_path(text: str) -> Path:
     if path.suffix.lower() not in PICTURES:
         raise argparse.ArgumentTypeError(f"{text!r} does not end in {', '.join(PICTURES)}")
     return path
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """The value of `--size`: `256-176` as (256, 176), height and width in pixels."""
+    height, _, width = text.partition("-")
+    if not (height.isdecimal() and width.isdecimal() and 0 < int(height) <= 4096 and 0 < int(width) <= 4096):
+        raise argparse.ArgumentTypeError(f"{text!r} is not H-W, e.g. 256-176 (1 to 4096)")
+    return int(height), int(width)
 
 
 def config_from(arguments: argparse.Namespace) -> Config:

@@ -1,6 +1,6 @@
 """Find the pose in photos with MediaPipe, whose detector comes inside its package: nothing else is fetched.
 
-    python -m scripts.extract_landmarks PHOTO... --out DIR
+    python -m scripts.extract_landmarks PHOTO... --output DIR
 
 MediaPipe wants older packages than this project, so it lives in an environment of its own, which the first use makes
 (about 1 GB) and which may be deleted at any time. What is written is what scripts.extract_pose writes: DIR/img,
@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from config.cli import run
+from config.cli import Parser, run
 from data.landmarks import ENVIRONMENT, LEAST_VISIBILITY, find_landmarks, joints_of, make_environment
 from data.photos import add_photo
 from images.reading import read_image, read_pixels
@@ -28,9 +28,9 @@ _LOG = logging.getLogger("extract_landmarks")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", nargs="+", help="photos, each of one person")
-    parser.add_argument("--out", required=True, type=Path, help="dataset folder to write to")
+    parser.add_argument("--output", required=True, type=Path, help="dataset folder to write to")
     parser.add_argument("--threshold", type=float, default=LEAST_VISIBILITY, help="least visibility of a joint, 0 to 1")
     parser.add_argument("--environment", type=Path, default=ENVIRONMENT, help="where MediaPipe is, or shall be")
     arguments = parser.parse_args()
@@ -46,10 +46,10 @@ def main() -> int:
             if joints is None:
                 without.append(photo)
             else:
-                add_photo(arguments.out, name, read_image(photo), joints)
+                add_photo(arguments.output, name, read_image(photo), joints)
     for photo in without:
         sys.stderr.write(f"bad: no person found in {photo}; try another photo or scripts.extract_pose\n")
-    _LOG.info("%d photos in %s; look at %s", len(photos) - len(without), arguments.out, arguments.out / "overlay")
+    _LOG.info("%d photos in %s; look at %s", len(photos) - len(without), arguments.output, arguments.output / "overlay")
     return 1 if without else 0
 
 

@@ -1,10 +1,10 @@
 """Find the person and the pose in photos, for use as sources and as target poses.
 
-    python -m scripts.extract_pose PHOTO... --out DIR
+    python -m scripts.extract_pose PHOTO... --output DIR
 
 torchvision's keypoint R-CNN finds the person, who is cropped to DIR/img; the joints go to DIR/pose (OpenPose-18, the
 neck halfway between the shoulders) and a picture to check them by eye to DIR/overlay. Then, to put every person into
-every pose: `python -m scripts.make_pairs --root DIR --every` and `python -m scripts.prepare_data --root DIR --out DIR`.
+every pose: `python -m scripts.make_pairs --root DIR --every`, `python -m scripts.prepare_data --root DIR --output DIR`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from config.cli import run
+from config.cli import Parser, run
 from data.detectors import LEAST_JOINT, LEAST_PERSON, find_pose, load_network
 from data.pairs import check_name
 from data.photos import add_photo
@@ -27,9 +27,9 @@ _LOG = logging.getLogger("extract_pose")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", nargs="+", help="photos; of several people in one the surest is taken")
-    parser.add_argument("--out", required=True, help="dataset folder to write to")
+    parser.add_argument("--output", required=True, help="dataset folder to write to")
     parser.add_argument(
         "--threshold", type=float, default=LEAST_JOINT, help="least score of a joint (the network's logits)"
     )
@@ -45,10 +45,12 @@ def main() -> int:
         if joints is None:
             without.append(file)
         else:
-            add_photo(Path(arguments.out), name, image, joints)
+            add_photo(Path(arguments.output), name, image, joints)
     for file in without:
         sys.stderr.write(f"bad: no person found in {file}; try a lower --person_threshold\n")
-    _LOG.info("%d photos in %s; look at %s", len(names) - len(without), arguments.out, Path(arguments.out) / "overlay")
+    _LOG.info(
+        "%d photos in %s; look at %s", len(names) - len(without), arguments.output, Path(arguments.output) / "overlay"
+    )
     return 1 if without else 0
 
 

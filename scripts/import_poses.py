@@ -1,7 +1,7 @@
 """Keypoints of other tools to keypoint files, with their photos or alone.
 
-    python -m scripts.import_poses --format openpose a.json b.json --images PHOTOS --out DIR
-    python -m scripts.import_poses --format csv market-annotation-train.csv --out dataset/market1501
+    python -m scripts.import_poses --format openpose a.json b.json --images PHOTOS --output DIR
+    python -m scripts.import_poses --format csv market-annotation-train.csv --output dataset/market1501
 
 With --images every photo is cropped to its person and written to DIR/img, its joints to DIR/pose, and a picture to
 check them by eye to DIR/overlay. Without, joints alone are written to DIR/pose, in the frame that DIR/pose/frame.json
@@ -20,7 +20,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from config.cli import run
+from config.cli import Parser, run
 from data.frames import check_photo_frame, derive_frame, frame_file, frame_text, parse_frame, read_frame, write_frame
 from data.importers import (
     read_annotation_csv,
@@ -50,7 +50,7 @@ class Pose(NamedTuple):
 
 def main() -> int:
     arguments = parse()
-    out = Path(arguments.out)
+    out = Path(arguments.output)
     poses = read_poses(arguments)
     check_distinct([f"img/{name}" for name in poses], str(out))
     if arguments.images:
@@ -61,13 +61,13 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "files", nargs="+", help="files of keypoints; OpenPose and MediaPipe: one an image, of its name"
     )
     parser.add_argument("--format", required=True, choices=("openpose", "coco", "mediapipe", "csv"))
     parser.add_argument("--images", help="folder of the photos")
-    parser.add_argument("--out", required=True, help="dataset folder")
+    parser.add_argument("--output", required=True, help="dataset folder")
     parser.add_argument(
         "--frame",
         type=parse_frame,
@@ -170,7 +170,7 @@ def target_frame(out: Path, frames: set[Frame]) -> Frame:
     if any(out.joinpath("pose").rglob("*.txt")):
         raise ValueError(
             f"{out / 'pose'} holds keypoint files of a frame that {frame_file(out)} does not state; state it "
-            '({"height": 256, "width": 176, "left": 40} is DeepFashion\'s), or choose another --out'
+            '({"height": 256, "width": 176, "left": 40} is DeepFashion\'s), or choose another --output'
         )
     return MARKET_FRAME if frames == {MARKET_FRAME} else DEEPFASHION_FRAME
 

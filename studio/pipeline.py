@@ -258,7 +258,7 @@ def find_model(name: str | Path) -> Path:
     path = Path(name)
     found = next((place for place in (path, ASSETS / path, RUNS / path) if place.exists()), None)
     if found is None:
-        runs = sorted(config.parent.name for config in RUNS.glob(f"*/{CONFIG_FILE}"))
+        runs = sorted(config.parent.relative_to(RUNS).as_posix() for config in RUNS.rglob(CONFIG_FILE))
         kinds = {"shipped": shipped_models(), f"in {RUNS}/": runs}
         known = "; ".join(f"{kind}: {', '.join(names) or 'none'}" for kind, names in kinds.items())
         raise ValueError(f"there is no model {name}; {known}; or give the path of a run, an export or a checkpoint")

@@ -57,7 +57,7 @@ def test_landmarks_become_photos_with_joints(
     Image.new("RGB", (90, 70)).save(tmp_path / "empty.webp")
     place = environment(tmp_path / "env", joints, size)
     photos = [tmp_path / "me.jpg", tmp_path / "empty.webp"]
-    arguments = [*photos, "--out", tmp_path / "mine", "--environment", place]
+    arguments = [*photos, "--output", tmp_path / "mine", "--environment", place]
     assert command(extract_landmarks.main, *arguments) == 1
     assert f"bad: no person found in {tmp_path / 'empty.webp'}" in capsys.readouterr().err
     read = to_image_frame(read_keypoints(pose_file(tmp_path / "mine", "img/me.png")), PHOTO_SIZE)

@@ -68,10 +68,10 @@ def test_a_photograph_gives_what_the_documented_way_over_a_dataset_gives(
         write_photo(photos / f"{name}.png", (400, 500), PERSON * 300 + (250, 40))
         write_openpose(photos / f"{name}.json", PERSON * 300 + (250, 40))
     files = [photos / f"{name}.json" for name in ("ann", "bob")]
-    assert command(import_poses.main, "--format", "openpose", *files, "--images", photos, "--out", root) == 0
+    assert command(import_poses.main, "--format", "openpose", *files, "--images", photos, "--output", root) == 0
     assert command(make_pairs.main, "--root", root, "--every") == 0
-    options = ["--sizes", "256-176", "--n_worker", 1]
-    assert command(prepare_data.main, "--root", root, "--out", root, *options) == 0
+    options = ["--size", "256-176", "--workers", 1]
+    assert command(prepare_data.main, "--root", root, "--output", root, *options) == 0
     stored = Gallery(tiny_config("nted", root, "data.image_size=[256,176]").data).person("img/ann.png")
     person = read_photograph(photos / "ann.png", DEEPFASHION_FRAME).person(SIZE)
     assert (person.image == stored.image).all()
