@@ -33,7 +33,7 @@ test-browser: $(BIN)/.stamp-requirements-browser
 	PYTHON=$(BIN)/python scripts/install_chromium.sh
 	STEPPOSE_BROWSER=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
 
-serve: $(BIN)/.stamp-requirements-demo
+serve: $(BIN)/.stamp-requirements-page
 	$(BIN)/python serve.py
 
 demo: $(BIN)/.stamp-requirements

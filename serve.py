@@ -33,7 +33,7 @@ def main() -> None:
     try:
         from studio.server import serve
     except ImportError:
-        raise ValueError("the page needs Gradio: pip install -r requirements-demo.txt") from None
+        raise ValueError("the page needs Gradio: pip install -r requirements-page.txt") from None
     serve(find_model(model), arguments.which_iter, arguments.root, (arguments.host, arguments.port))
 
 
