@@ -94,13 +94,16 @@ def test_steps_and_strip_are_files_beside_the_picture(drawing, photograph, tmp_p
 
 def test_the_joints_that_were_used_lie_on_the_photograph(drawing, photograph, tmp_path):
     """The box by hand: joints are 0.9 * 300 = 270 high from 52, 0.14 of that above; 500 x 400 ends at 400."""
-    assert drawing("--source", photograph, "--pose", tmp_path / "me.json") == 0
+    write_keypoints(tmp_path / "pose.txt", PERSON * 240 + (128, 8))
+    assert drawing("--source", photograph, "--pose", tmp_path / "pose.txt") == 0
     shown = picture(tmp_path / "out_joints.png")
     height, width = SIZE[0] * 8, SIZE[1] * 8
-    source = shown[-height:, :width]
+    source, pose = shown[-height:, :width], shown[-height:, -width:]
     top, bottom = 52 - 0.14 * 270, 322 + 0.08 * 270
     x, y = width / 2, (PERSON[NOSE, 1] * 300 + 40 - top) / (bottom - top) * height
     assert source[round(y), round(x)].tolist() == [0, 0, 255], "the colour of the nose"
+    assert pose[round((0.06 * 240 + 8) * 2), round(88 * width / 176)].tolist() == [0, 0, 255]
+    assert pose[0, 0].tolist() == [255] * 3 and source[0, 0].tolist() == [128] * 3
 
 
 @pytest.mark.parametrize(

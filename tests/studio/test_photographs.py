@@ -94,7 +94,8 @@ def test_a_picture_in_the_datasets_shape_with_its_keypoints_is_taken_as_it_is(si
     keypoints = PERSON * 240 + (128, 8)
     write_keypoints(tmp_path / "me.txt", keypoints)
     person = read_photograph(tmp_path / "me.png", DEEPFASHION_FRAME).person((64, 44))
-    assert (person.image == resize(pixels, (64, 44))).all()
+    without = frame_photograph(Image.fromarray(pixels), None, DEEPFASHION_FRAME).person((64, 44))
+    assert (person.image == resize(pixels, (64, 44))).all() and (without.image == person.image).all()
     assert np.array_equal(person.joints, (read_keypoints(tmp_path / "me.txt") - (40, 0)) * (44 / 176, 64 / 256))
 
 
@@ -103,6 +104,16 @@ def test_keypoints_in_the_datasets_frame_beside_another_shape_are_shares_of_the_
     write_keypoints(tmp_path / "me.txt", some_joints() * (176 / 1000, 256 / 400) + (40, 0))
     person = read_photograph(tmp_path / "me.png", DEEPFASHION_FRAME).person(SIZE)
     np.testing.assert_allclose(person.joints[0], ((480 - 417) * 176 / 166, 28 * 256 / 244), atol=0.01)
+
+
+def test_a_portrait_of_3_by_2_is_no_picture_of_the_datasets_shape(tmp_path):
+    """By hand: 200 between the joints, 28 above and 16 below them, make a picture 244 high."""
+    Image.new("RGB", (400, 600)).save(tmp_path / "me.png")
+    joints = MISSING.copy()
+    joints[[0, 10]] = [(200, 200), (200, 400)]
+    write_keypoints(tmp_path / "me.txt", joints * (176 / 400, 256 / 600) + (40, 0))
+    person = read_photograph(tmp_path / "me.png", DEEPFASHION_FRAME).person(SIZE)
+    np.testing.assert_allclose(person.joints[10] - person.joints[0], (0, 200 / 244 * 256), atol=0.01)
 
 
 def test_a_photograph_without_joints_is_kept_whole_between_white_borders():
