@@ -15,7 +15,7 @@ from scripts import draw, export
 from studio import pipeline
 from studio.people import Gallery
 from studio.pipeline import StepPose
-from tests.runs import NUM_STEPS
+from tests.runs import NUM_STEPS, save_run, tiny_config
 from tests.scripts.test_own_data import PERSON, write_photo
 from tests.studio.test_photographs import write_openpose
 from tests.tiny import SIZE
@@ -121,6 +121,17 @@ def test_bad_input_is_one_line(words, message, drawing, photograph, capsys):
     assert drawing(*words) == 2
     (line,) = capsys.readouterr().err.strip().splitlines()
     assert message in line and not Path("out.png").exists()
+
+
+def test_another_dataset_and_another_seed_may_be_asked_for(command, dataset, tmp_path):
+    save_run(tmp_path / "run", tiny_config("nted", tmp_path / "nowhere", "seed=3"))
+    known = ["--model", tmp_path / "run", "--source", SOURCE, "--pose", POSE, "--output", tmp_path / "out.png"]
+    assert command(draw.main, *known) == 2
+    images = []
+    for more in ([], ["--seed", 3], ["--seed", 4]):
+        assert command(draw.main, *known, "--root", dataset, *more) == 0
+        images.append(picture(tmp_path / "out.png"))
+    assert (images[0] == images[1]).all() and (images[0] != images[2]).any()
 
 
 def test_a_model_is_named_in_one_way_everywhere(shipped, runs, monkeypatch, tmp_path):
