@@ -1,6 +1,6 @@
 """What a training step needs of a device that is not at hand: arithmetic, memory traffic, time at least, and memory.
 
-python -m benchmarks.shapes --config config/nted_256.yaml [--batch B] [key=value ...]
+python -m benchmarks.shapes --config config/nted_256.yaml [--batch_size B] [key=value ...]
 
 Walks whole steps with tensors that have a shape and no contents (PyTorch's fake tensors). Every operation takes the
 longer of two times: its floating-point operations at the device's rate, and the bytes of its arguments and results at

@@ -1,6 +1,6 @@
 """How fast a training step is, alone or against the same step of another revision.
 
-python -m benchmarks.train_step --config config/nted_256.yaml [--against REV] [--batch B] [--steps N] [key=value ...]
+python -m benchmarks.train_step --config config/nted_256.yaml [--against REV] [--batch_size B] [--steps N] [key=value]
 
 Each revision runs in a process of its own. They take steps by turns and wait for each other, so that what else the
 machine does reaches both alike; it reaches their seconds on the clock more than their seconds of processor time. Steps
