@@ -1,8 +1,9 @@
 # make demo: data, training of both systems, images, scores, result/demo/index.html (about 13 minutes on 2 CPU cores)
-# make serve: the web page on what the demo trained
+# make serve: the web page, with a shipped model, or with what the demo trained
 # make test: linters and tests (CPU only)
 # make planted: proves that the tests notice wrong changes (tests/planted)
 # make test-browser: the web page in a real Chromium (installs it with apt-get where it is missing)
+# make clean: deletes what make demo made, and nothing else
 # Each target does its own set-up.
 
 PYTHON ?= python3
@@ -32,11 +33,11 @@ test-browser: $(BIN)/.stamp-requirements-browser
 	PYTHON=$(BIN)/python scripts/install_chromium.sh
 	STEPPOSE_BROWSER=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
 
-serve: $(BIN)/.stamp-requirements-demo
-	$(BIN)/python demo.py --name demo_nted
+serve: $(BIN)/.stamp-requirements-page
+	$(BIN)/python serve.py
 
 demo: $(BIN)/.stamp-requirements
 	$(BIN)/python -m scripts.demo
 
 clean:
-	rm -rf result/demo result/demo_nted* result/demo_dptn* dataset/synthetic
+	rm -rf result/demo dataset/demo

@@ -43,13 +43,13 @@ step() {
 }
 
 full() {
-    step nted_256 2 --batch 1 objective.r1_gamma=0
-    step dptn_256 2 --batch 1
+    step nted_256 2 --batch_size 1 objective.r1_gamma=0
+    step dptn_256 2 --batch_size 1
 }
 
 quarter() {
-    step nted_256 "$turns" --batch 1 "${nted_quarter[@]}" "$@"
-    step dptn_256 "$turns" --batch 1 "${dptn_quarter[@]}" "$@"
+    step nted_256 "$turns" --batch_size 1 "${nted_quarter[@]}" "$@"
+    step dptn_256 "$turns" --batch_size 1 "${dptn_quarter[@]}" "$@"
 }
 
 demo() {

@@ -13,7 +13,6 @@ told otherwise. `to_device` is that step alone on the same core, where training 
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import sys
@@ -29,7 +28,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from config.cli import run
+from config.cli import Parser, image_size, run
 from data.dataset import PairDataset, Sample, apply_view, draw_view
 from data.draws import Draw
 from data.loader import Batch, collate, to_device
@@ -49,15 +48,15 @@ STANDING = np.array(
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = Parser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pairs", type=int, default=64, help="distinct pairs")
     parser.add_argument("--seconds", type=float, default=3.0, help="time for each measurement")
-    parser.add_argument("--size", type=int, nargs=2, default=(256, 176), metavar=("H", "W"))
+    parser.add_argument("--size", type=image_size, default=(256, 176), metavar="H-W")
     arguments = parser.parse_args()
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        report = measure(Path(folder), tuple(arguments.size), arguments.pairs, arguments.seconds)
+        report = measure(Path(folder), arguments.size, arguments.pairs, arguments.seconds)
     sys.stdout.write(json.dumps(report, indent=1) + "\n")
     return 0
 

@@ -1,6 +1,6 @@
 """The data floor at DeepFashion's size: 52,712 images, 37 k training lines, 8,570 test pairs, generated small.
 
-    python -m benchmarks.data_full --work FOLDER [--size 64 48]
+    python -m benchmarks.data_full --root FOLDER [--size 64-48]
 
 Generates the set once, then measures as processes of their own: `prepare_data`, killed half-way and taken up again,
 `--verify`, the time from a fresh start to the first training batch, and the memory of a loader process over an epoch.
@@ -9,7 +9,6 @@ One JSON object is printed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import shutil
 import signal
@@ -24,7 +23,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from benchmarks.data import STANDING
-from config.cli import run
+from config.cli import Parser, image_size, run
 from data.dataset import PairDataset
 from data.loader import to_device, train_loader
 from data.openpose import DEEPFASHION_FRAME, pose_file, write_keypoints
@@ -37,14 +36,14 @@ BATCH_SIZE = 16
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--work", required=True, help="folder for about 500 MB of small files")
-    parser.add_argument("--size", type=int, nargs=2, default=(64, 48), metavar=("H", "W"))
+    parser = Parser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--root", required=True, help="folder for about 500 MB of small files")
+    parser.add_argument("--size", type=image_size, default=(64, 48), metavar="H-W")
     parser.add_argument("--images", type=int, default=NUM_IMAGES)
     parser.add_argument("--first_batch", action="store_true", help="(of the benchmark itself) start training once")
     parser.add_argument("--epoch", action="store_true", help="(of the benchmark itself) walk an epoch")
     arguments = parser.parse_args()
-    root, size = Path(arguments.work), (arguments.size[0], arguments.size[1])
+    root, size = Path(arguments.root), arguments.size
     if arguments.first_batch or arguments.epoch:
         sys.stdout.write(json.dumps(first_batch(root, size) if arguments.first_batch else walk_epoch(root, size)))
         return 0
@@ -85,7 +84,7 @@ def lines(names: list[str], count: int) -> list[PairLine]:
 def measure(root: Path, size: tuple[int, int]) -> dict[str, object]:
     """Seconds and megabytes of each part."""
     name = f"{size[0]}-{size[1]}"
-    prepare = ["scripts.prepare_data", "--root", str(root), "--out", str(root), "--sizes", name, "--n_worker", "2"]
+    prepare = ["scripts.prepare_data", "--root", str(root), "--output", str(root), "--size", name, "--workers", "2"]
     for leftover in (root / name, root / f"{name}.partial"):
         shutil.rmtree(leftover, ignore_errors=True)
     started = time.perf_counter()
@@ -100,7 +99,7 @@ def measure(root: Path, size: tuple[int, int]) -> dict[str, object]:
     report["went_on_after"] = resumed.stderr.partition("going on after ")[2].partition(" images")[0]
     report["prepare_resumed_seconds"], report["prepare_peak_private_mb"] = resumed.seconds, resumed.peak_mb
     report["verify_seconds"] = timed([*prepare, "--verify"]).seconds
-    this = ["benchmarks.data_full", "--work", str(root), "--size", str(size[0]), str(size[1])]
+    this = ["benchmarks.data_full", "--root", str(root), "--size", f"{size[0]}-{size[1]}"]
     start = timed([*this, "--first_batch"])
     report["first_batch_seconds_with_imports"] = start.seconds
     report |= json.loads(start.stdout)

@@ -67,8 +67,8 @@ inference() {
 }
 
 training() {
-    "$python" -m scripts.make_synthetic --out "$work/raw" --people "$people" --size 512 352 >&2
-    "$python" -m scripts.prepare_data --root "$work/raw" --out "$work/raw" --sizes "$size" >&2
+    "$python" -m scripts.make_synthetic --output "$work/raw" --people "$people" --size 512-352 >&2
+    "$python" -m scripts.prepare_data --root "$work/raw" --output "$work/raw" --size "$size" >&2
     mkdir -p "$out"
     for name in "${trained[@]}"; do
         train "$name" || printf '\n%s failed\n' "$name"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import torch
 
-from config.cli import run
+from config.cli import Parser, run
 from config.load import load_config
 from models.families import build_generator
 from models.one_source import OneSource
@@ -21,7 +21,7 @@ from studio.pipeline import StepPose
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", default="config/nted_256.yaml", help="YAML file")
     parser.add_argument("--steps", type=int, nargs="+", default=[1, 5, 20], help="numbers of steps S")
     parser.add_argument("--batch_size", type=int, default=4)

@@ -11,7 +11,6 @@ object is printed.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import resource
@@ -28,7 +27,7 @@ import numpy as np
 import torch
 from skimage.metrics import structural_similarity
 
-from config.cli import run
+from config.cli import Parser, run
 from images.pixels import Pixels, resize
 from images.writing import write_image
 from metrics.distribution import Moments, frechet_distance_of, kernel_distance
@@ -51,7 +50,7 @@ SCIKIT_OPTIONS: dict[str, dict[str, Any]] = {
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = Parser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pairs", type=int, default=50, help="PNG pairs for the measurement with files")
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each measurement")
     arguments = parser.parse_args()

@@ -1,6 +1,6 @@
 """What a trained model takes from which source when sources are mixed, faded or exchanged.
 
-python -m benchmarks.mixing --config result/NAME/config.yaml --name NAME --count 50
+python -m benchmarks.mixing --model NAME --count 50
 
 Every result is placed between the images of source A alone (0) and of source B alone (1), separately for its colours
 (means of blocks of a sixteenth of the image's height) and for its detail (what the blocks leave over).
@@ -12,15 +12,15 @@ import argparse
 import json
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, interpolate
 
-from config.cli import add_which_iter, config_from, run, run_parser
+from config.cli import run
 from models.rollout import Pair, switched
+from studio.commands import drawing_parser, open_studio
 from studio.mixing import source_pairs
 from studio.people import Gallery, Person
 from studio.pipeline import StepPose
@@ -30,23 +30,21 @@ REGION = "upper_body"
 
 
 def parse() -> argparse.Namespace:
-    parser = run_parser("Measure style mixing, fading and the exchange of a region.")
+    parser = drawing_parser("Measure style mixing, fading and the exchange of a region.")
     parser.add_argument("--count", type=int, default=50, help="pairs of people, each drawn in the pose of a third")
-    add_which_iter(parser)
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse()
-    config = config_from(arguments)
-    model = StepPose.load(Path(arguments.checkpoints_dir) / arguments.name, which=arguments.which_iter, config=config)
+    model, people, seed = open_studio(arguments)
     totals: dict[str, np.ndarray] = {}
-    for first, second, mask in draw_people(model, Gallery(config.data), arguments.count, config.seed):
+    for first, second, mask in draw_people(model, people.gallery, arguments.count, seed):
         for name, parts in measure(model, first, second, mask).items():
             totals[name] = totals.get(name, 0) + parts
     shares = {name: (parts[..., 0] / parts[..., 1]).round(3).tolist() for name, parts in totals.items()}
     sys.stdout.write(table(shares) + "\n")
-    sys.stdout.write(json.dumps({"name": arguments.name, "trained_steps": model.trained_steps, **shares}) + "\n")
+    sys.stdout.write(json.dumps({"name": arguments.model, "trained_steps": model.trained_steps, **shares}) + "\n")
 
 
 def draw_people(model: StepPose, gallery: Gallery, count: int, seed: int) -> Iterator[tuple[Pair, Pair, Tensor]]:

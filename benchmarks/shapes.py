@@ -1,6 +1,6 @@
 """What a training step needs of a device that is not at hand: arithmetic, memory traffic, time at least, and memory.
 
-python -m benchmarks.shapes --config config/nted_256.yaml [--batch B] [key=value ...]
+python -m benchmarks.shapes --config config/nted_256.yaml [--batch_size B] [key=value ...]
 
 Walks whole steps with tensors that have a shape and no contents (PyTorch's fake tensors). Every operation takes the
 longer of two times: its floating-point operations at the device's rate, and the bytes of its arguments and results at
@@ -119,7 +119,7 @@ def main() -> None:
     arguments = parse()
     device = Device(*(1e12 * getattr(arguments, name) for name in ("bf16", "tf32", "bandwidth")))
     keys = ["trainer.precision=bf16", "trainer.compile=false", *arguments.overrides]
-    config = benchmark_config(arguments.config, keys, arguments.batch)
+    config = benchmark_config(arguments.config, keys, arguments.batch_size)
     report = {"config": arguments.config, "overrides": arguments.overrides, "batch": config.trainer.batch_size}
     report |= measure(config, device)
     sys.stdout.write(table(report) + "\n" + json.dumps(report) + "\n")
@@ -128,7 +128,7 @@ def main() -> None:
 def parse() -> argparse.Namespace:
     parser = Parser(description=(__doc__ or "").splitlines()[0], formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument("--config", required=True, help="YAML file, e.g. config/nted_256.yaml")
-    parser.add_argument("--batch", type=int, help="pairs a step; default: what one process takes at once")
+    parser.add_argument("--batch_size", type=int, help="pairs a step; default: what one process takes at once")
     parser.add_argument("--bf16", type=float, default=989, help="TFLOP/s of matrix products in bf16")
     parser.add_argument("--tf32", type=float, default=494, help="TFLOP/s of matrix products of fp32 numbers")
     parser.add_argument("--bandwidth", type=float, default=4.8, help="TB/s of the memory")

@@ -1,6 +1,6 @@
 """How fast a training step is, alone or against the same step of another revision.
 
-python -m benchmarks.train_step --config config/nted_256.yaml [--against REV] [--batch B] [--steps N] [key=value ...]
+python -m benchmarks.train_step --config config/nted_256.yaml [--against REV] [--batch_size B] [--steps N] [key=value]
 
 Each revision runs in a process of its own. They take steps by turns and wait for each other, so that what else the
 machine does reaches both alike; it reaches their seconds on the clock more than their seconds of processor time. Steps
@@ -45,7 +45,7 @@ class Side:
         self.name = name
         self.usual: list[dict[str, float]] = []
         self.r1: list[dict[str, float]] = []
-        options = (arguments.config, str(arguments.batch or 0), str(arguments.threads or 0), *arguments.overrides)
+        options = (arguments.config, str(arguments.batch_size or 0), str(arguments.threads or 0), *arguments.overrides)
         # -P: the folder of the worker's file stays out of the way of the revision's own packages
         command = [sys.executable, "-P", str(WORKER), *options]
         shared = {**os.environ, "PYTHONPATH": f"{root}:{ROOT}", **_meeting_point(num_processes)}
@@ -132,7 +132,7 @@ def parse() -> argparse.Namespace:
     parser = Parser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--config", required=True, help="YAML file, e.g. config/nted_256.yaml")
     parser.add_argument("--against", metavar="REV", help="another revision to take steps with by turns")
-    parser.add_argument("--batch", type=int, help="pairs a process a step; default: what one takes at once")
+    parser.add_argument("--batch_size", type=int, help="pairs a process a step; default: what one takes at once")
     parser.add_argument("--steps", type=int, default=5, help="turns, after a step of each kind that warms up")
     parser.add_argument("--threads", type=int, help="CPU threads of a process; default: PyTorch's")
     parser.add_argument("--processes", type=int, default=1, help="compare so many processes with one")

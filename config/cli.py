@@ -33,12 +33,29 @@ _REMEDIES = {
 PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
+# what flags were called before every command had the same word for a thing
+_OLD_FLAGS = {
+    "--checkpoints_dir": "--model FOLDER",
+    "--config": "--model NAME",
+    "--data_root": "--root",
+    "--n_worker": "--workers",
+    "--name": "--model NAME",
+    "--output_dir": "--output",
+    "--sheet": "--output",
+    "--sizes": "--size",
+}
+
+
 class Parser(argparse.ArgumentParser):
-    """A parser of flags and overrides in any order."""
+    """A parser of flags and overrides in any order, which knows what its flags were called."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As usual, but overrides may stand between the flags."""
-        return self.parse_intermixed_args(args, namespace)
+        """As usual, but overrides may stand between the flags, and an old flag is refused with its new name."""
+        words = sys.argv[1:] if args is None else list(args)
+        for flag in (word.split("=")[0] for word in words):
+            if flag in _OLD_FLAGS and flag not in self._option_string_actions:
+                self.error(f"{flag} is called {_OLD_FLAGS[flag]} now")
+        return self.parse_intermixed_args(words, namespace)
 
 
 def run(main: Callable[[], int | None], less_memory: str = "use a machine with more memory") -> int:
@@ -118,6 +135,14 @@ def picture_path(text: str) -> Path:
     if path.suffix.lower() not in PICTURES:
         raise argparse.ArgumentTypeError(f"{text!r} does not end in {', '.join(PICTURES)}")
     return path
+
+
+def image_size(text: str) -> tuple[int, int]:
+    """The value of `--size`: `256-176` as (256, 176), height and width in pixels."""
+    height, _, width = text.partition("-")
+    if not (height.isdecimal() and width.isdecimal() and 0 < int(height) <= 4096 and 0 < int(width) <= 4096):
+        raise argparse.ArgumentTypeError(f"{text!r} is not H-W, e.g. 256-176 (1 to 4096)")
+    return int(height), int(width)
 
 
 def config_from(arguments: argparse.Namespace) -> Config:

@@ -198,7 +198,7 @@ def check_joints(joints: Mapping[str, np.ndarray], frame: Frame) -> list[Finding
     share_found = found[found.any(axis=1)].mean() if found.any() else 0.0
     findings = [Finding("info", f"{empty:.0%} of images have no joint; the others have {share_found:.0%} of theirs")]
     if not found.any():
-        fix = "python -m scripts.extract_pose PHOTO... --out ROOT, or scripts.import_poses."
+        fix = "python -m scripts.extract_pose PHOTO... --output ROOT, or scripts.import_poses."
         return [Finding("error", "no image has any joint: every row is -1", fix, WRONG_LESSON)]
     return findings + check_frames(joints, frame) + check_order(every)
 
@@ -238,7 +238,7 @@ def check_order(joints: np.ndarray) -> list[Finding]:
     best = max(others, key=lambda name: others[name])
     if others[best] > as_is + 0.2:
         text = f"joints look like {best}, not OpenPose-18 ({others[best]:.0%} against {as_is:.0%} fit)"
-        fix = "python -m scripts.import_poses --format FORMAT FILES --out ROOT brings them in as OpenPose-18."
+        fix = "python -m scripts.import_poses --format FORMAT FILES --output ROOT brings them in as OpenPose-18."
         return [Finding("error", text, fix, WRONG_LESSON)]
     if as_is < 0.5:
         text = f"only {as_is:.0%} of poses stand upright as OpenPose-18"

@@ -118,6 +118,15 @@ def check_frame(joints: np.ndarray, frame: Frame, where: str | Iterable[str]) ->
         raise ValueError(f"{where}: {problem}; which image are these coordinates pixels of? See docs/data.md, Frames")
 
 
+def check_photo_frame(joints: np.ndarray, frame: Frame, where: str) -> None:
+    """The same for the pixels of a photo, in a corner of which a person may stand."""
+    try:
+        check_frame(joints, frame, where)
+    except ValueError as error:
+        if "corner" not in str(error):
+            raise
+
+
 def off_middle(joints: np.ndarray, frame: Frame) -> float:
     """How far right of the frame's middle people stand, in widths: the median over (N, 18, 2) joints; 0 for none."""
     middles = torso_middles(joints)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import cv2
@@ -61,6 +62,19 @@ def crop_person(
         part = image.resize((int(extent[0]), int(extent[1])), Image.Resampling.BICUBIC, box=inside)
         canvas.paste(part, (int(corner[0]), int(corner[1])))
     return canvas, (joints - (left, top)) * scale
+
+
+def place_pose(joints: np.ndarray, shape: tuple[int, int] = PHOTO_SIZE) -> np.ndarray:
+    """Joints (18, 2) of a photo that is not there, where `crop_person` would put them."""
+    left, top, right, bottom = person_box(joints, (sys.maxsize, sys.maxsize), shape)
+    return (joints - (left, top)) * (shape[1] / (right - left), shape[0] / (bottom - top))
+
+
+def picture_size(frame: Frame) -> tuple[int, int]:
+    """(H, W) of a dataset's pictures at the height of DeepFashion's, by the frame of its keypoints."""
+    if frame[:2] == DEEPFASHION_FRAME[:2]:  # whose pictures are a little narrower
+        return PHOTO_SIZE
+    return PHOTO_SIZE[0], round(PHOTO_SIZE[0] * frame.width / frame.height)
 
 
 def add_photo(root: Path, name: str, image: Image.Image, joints: np.ndarray) -> Path:

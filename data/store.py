@@ -33,7 +33,7 @@ from images.joints import NUM_JOINTS
 from images.pixels import Size
 
 _LOG = logging.getLogger(__name__)
-_PREPARE = "run python -m scripts.prepare_data --root FOLDER --out FOLDER --layout LAYOUT"
+_PREPARE = "run python -m scripts.prepare_data --root FOLDER --output FOLDER --layout LAYOUT"
 _REBUILD = f"{_PREPARE} --overwrite to build it anew"
 # what LMDB says where the machine cannot read what may be sound
 _NO_DAMAGE = ("Too many open files", "Permission denied", "Cannot allocate memory", "Input/output error")
@@ -98,7 +98,7 @@ class ImageStore:
         if size and self.size and size != self.size:
             raise ValueError(
                 f"image {key} in store {self.path} is {_text(size)}, expected {_text(self.size)}; "
-                f"{_PREPARE} --sizes {self.size[0]}-{self.size[1]}"
+                f"{_PREPARE} --size {self.size[0]}-{self.size[1]}"
             )
         image = _decode(value) if size else None
         if image is None:
@@ -194,7 +194,7 @@ class ImageStore:
             raise ValueError(f"image {key} in store {self.path} is damaged; {_REBUILD}")
         if self.size and self.meta.size != self.size:
             held, expected = _text(self.meta.size), _text(self.size)
-            sizes = f"--sizes {self.size[0]}-{self.size[1]}"
+            sizes = f"--size {self.size[0]}-{self.size[1]}"
             raise ValueError(f"store {self.path} holds {held} images, expected {expected}; {_PREPARE} {sizes}")
         return np.frombuffer(value, np.uint8).reshape(height, width, 3)
 
@@ -357,7 +357,7 @@ def _decode(value: bytes) -> np.ndarray | None:
 
 def _open(path: Path) -> lmdb.Environment:
     if not (path / _DATA).is_file():
-        raise ValueError(f"store {path} does not exist{_other_stores(path)}; {_PREPARE} --sizes {path.name}")
+        raise ValueError(f"store {path} does not exist{_other_stores(path)}; {_PREPARE} --size {path.name}")
     try:
         env = lmdb.open(str(path), readonly=True, lock=False, readahead=False, meminit=False)
     except lmdb.Error as error:

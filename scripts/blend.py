@@ -1,7 +1,7 @@
 """Appearance control: fade from one source to another, or give one the garment of another.
 
-python -m scripts.blend --config C --name N --pose P --sources A B --output fade.png
-python -m scripts.blend --config C --name N --pose P --sources A B --region upper_body --output exchange.png
+python -m scripts.blend --pose P --sources A B --output fade.png
+python -m scripts.blend --pose P --sources A B --region upper_body --output exchange.png
 """
 
 from __future__ import annotations
@@ -9,28 +9,24 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
-from pathlib import Path
 
-from config.cli import add_which_iter, config_from, picture_path, run, run_parser
+from config.cli import picture_path, run
 from images.writing import write_image
 from studio.blending import exchange_strip, interpolation_strip
-from studio.people import Gallery, person_from
-from studio.pipeline import StepPose
+from studio.commands import POSE, SOURCE, drawing_parser, open_studio
 from studio.regions import REGIONS, mask_from_file, region_mask
 
 LOG = logging.getLogger(__name__)
 
 
 def parse() -> argparse.Namespace:
-    parser = run_parser("Draw a person with the texture of two sources.")
-    name = "an image of the dataset, or a file with its keypoints beside it (.txt) or in pose/"
-    parser.add_argument("--pose", required=True, help=f"whose pose: {name}")
-    parser.add_argument("--sources", required=True, nargs=2, metavar=("A", "B"), help=f"each {name}")
+    parser = drawing_parser("Draw a person with the texture of two sources.")
+    parser.add_argument("--pose", required=True, help=f"whose pose: {POSE}")
+    parser.add_argument("--sources", required=True, nargs=2, metavar=("A", "B"), help=f"each {SOURCE}")
     parser.add_argument("--count", type=int, default=7, help="images of a fade, from all of A to all of B")
     parser.add_argument("--region", help=f"take this region from B: {', '.join(REGIONS)}")
     parser.add_argument("--mask", help="take the white part of this image (in the target's pose) from B")
     parser.add_argument("--output", type=picture_path, default="blend.png", help="the picture to write")
-    add_which_iter(parser)
     return parser.parse_args()
 
 
@@ -40,20 +36,17 @@ def main() -> None:
         raise ValueError("give --region or --mask, not both")
     if arguments.count < 2:
         raise ValueError(f"--count is {arguments.count}; a fade has 2 images or more")
-    config = config_from(arguments)
-    folder = Path(arguments.checkpoints_dir) / arguments.name
-    model = StepPose.load(folder, which=arguments.which_iter, config=config)
-    gallery = Gallery(config.data)
-    first, second = (person_from(name, gallery) for name in arguments.sources)
-    pose = person_from(arguments.pose, gallery)
+    model, known, seed = open_studio(arguments)
+    first, second = (known.source(name) for name in arguments.sources)
+    pose = known.pose(arguments.pose)
     if arguments.region or arguments.mask:
         if arguments.mask:
             mask = mask_from_file(arguments.mask, model.image_size)
         else:
             mask = region_mask(pose.joints, model.image_size, arguments.region)
-        picture = exchange_strip(model, (first, second), pose, mask, config.seed)
+        picture = exchange_strip(model, (first, second), pose, mask, seed)
     else:
-        picture = interpolation_strip(model, (first, second), pose, arguments.count, config.seed)
+        picture = interpolation_strip(model, (first, second), pose, arguments.count, seed)
     write_image(arguments.output, picture)
     LOG.info("wrote %s", arguments.output)
 

@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from config.cli import picture_path, run
+from config.cli import Parser, picture_path, run
 from data.checks import (
     STOPS,
     Finding,
@@ -65,19 +65,19 @@ def main() -> int:
     examination = examine(root, arguments)
     sheet = contact_sheet(root, LAYOUTS[arguments.layout], examination.frame, examination.joints, arguments.seed)
     findings = [named(finding, root) for finding in ranked(examination.findings)]
-    write_image(arguments.sheet, sheet)
-    page = arguments.sheet.with_suffix(".html")
+    write_image(arguments.output, sheet)
+    page = arguments.output.with_suffix(".html")
     write_text(page, doctors_page(root, findings, sheet))
-    return report(findings, arguments.sheet, page)
+    return report(findings, arguments.output, page)
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", required=True, help="folder with img/, pose/ and the pairs files")
     parser.add_argument("--layout", choices=LAYOUTS, default="deepfashion", help="what the image files are")
     parser.add_argument("--frame", type=parse_frame, metavar="H-W+LEFT", help="the image that keypoints are pixels of")
     parser.add_argument(
-        "--sheet",
+        "--output",
         type=picture_path,
         default="check_data.png",
         help="contact sheet: random images, skeletons drawn over; the page lies beside it, as .html",
@@ -125,7 +125,7 @@ def examine(root: Path, arguments: argparse.Namespace) -> Examination:
 def named(finding: Finding, root: Path) -> Finding:
     """A finding whose command names the dataset."""
     return finding._replace(
-        fix=finding.fix.replace("--root ROOT", f"--root {root}").replace("--out ROOT", f"--out {root}")
+        fix=finding.fix.replace("--root ROOT", f"--root {root}").replace("--output ROOT", f"--output {root}")
     )
 
 

@@ -1,12 +1,14 @@
-"""Compare two evaluations: python -m scripts.compare_reports A B [--output compare.html]."""
+"""Compare two evaluations, score by score, and say which differences are more than chance.
+
+python -m scripts.compare_reports REPORT_A REPORT_B --output compare.html
+"""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 
-from config.cli import run
+from config.cli import Parser, run
 from images.writing import write_text
 from metrics.compare import compare, notes
 from metrics.html import number
@@ -15,7 +17,7 @@ from metrics.report import read_final
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("a", type=Path, help="a report.json, or the folder that holds it")
     parser.add_argument("b", type=Path, help="another, of the same test images")
     parser.add_argument("--output", type=Path, help="write the comparison as a page to this file")

@@ -5,19 +5,18 @@ python -m scripts.compare_runs result/A result/B [--tolerance 1e-5]
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
 from pathlib import Path
 
-from config.cli import run
+from config.cli import Parser, run
 
 Line = dict[str, float | None]
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = Parser(description=__doc__.splitlines()[0])
     parser.add_argument("runs", nargs=2, type=Path, help="run folders, or log.jsonl files")
     parser.add_argument("--tolerance", type=float, default=0.0, help="relative difference that counts as equal")
     arguments = parser.parse_args()

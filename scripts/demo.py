@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from models.device import has_matrix_units
 
 LOG = logging.getLogger(__name__)
 SYSTEMS = ("nted", "dptn")
-DATA = Path("dataset/synthetic")
+DATA = Path("dataset/demo")
 RESULT = Path("result/demo")
 PEOPLE, VIEWS, SEED, NUM_PROCESSES = 240, 5, 0, 2
 # bf16 matrix units make convolutions over ten times faster, which pays for four times the pixels
@@ -33,26 +32,25 @@ def main() -> None:
     make_data(size)
     seconds = {system: round(run_system(system, size), 1) for system in SYSTEMS}
     (RESULT / "seconds.json").write_text(json.dumps(seconds) + "\n")
-    python("-m", "scripts.demo_page", "--result", RESULT, "--data", DATA, "--size", *size)
+    python("-m", "scripts.demo_page", "--result", RESULT, "--root", DATA, "--size", f"{size[0]}-{size[1]}")
 
 
 def make_data(size: tuple[int, int]) -> None:
     """Synthetic people in DeepFashion's layout, and their LMDB."""
     height, width = size[0] * 4, round(size[0] * 4 * 750 / 1101)
     people = ("--people", PEOPLE, "--views", VIEWS, "--seed", SEED)
-    python("-m", "scripts.make_synthetic", "--out", DATA, *people, "--size", height, width, "--overwrite")
+    python("-m", "scripts.make_synthetic", "--output", DATA, *people, "--size", f"{height}-{width}", "--overwrite")
     python(
-        "-m", "scripts.prepare_data", "--root", DATA, "--out", DATA, "--sizes", f"{size[0]}-{size[1]}", "--overwrite"
+        "-m", "scripts.prepare_data", "--root", DATA, "--output", DATA, "--size", f"{size[0]}-{size[1]}", "--overwrite"
     )
 
 
 def run_system(system: str, size: tuple[int, int]) -> float:
     """Train, draw the test pairs with all steps, score them; returns the seconds that it took."""
-    start, name = time.monotonic(), f"demo_{system}"
-    run_flags = ("--config", f"config/{name}.yaml", "--name", name)
+    start = time.monotonic()
+    run_flags = ("--config", f"config/demo_{system}.yaml", "--name", f"{RESULT.name}/{system}")
     override = f"data.image_size={list(size)}".replace(" ", "")
     images = RESULT / system / "images"
-    shutil.rmtree(RESULT / system, ignore_errors=True)
     torchrun("train.py", *run_flags, "--no_resume", override)
     torchrun("inference.py", *run_flags, "--output_dir", images, "--save_steps", override)
     python("eval_step.py", *run_flags, "--generated", images, "--protocol", "offline", override)

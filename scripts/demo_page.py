@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from config.cli import run
+from config.cli import Parser, image_size, run
 from config.load import load_config
 from data.dataset import PairDataset
 from data.pairs import output_name
@@ -35,10 +35,10 @@ LOSSES = {
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = Parser(description=__doc__)
     parser.add_argument("--result", type=Path, required=True, help="folder of the demo")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the data")
-    parser.add_argument("--size", type=int, nargs=2, required=True, help="height and width of the images")
+    parser.add_argument("--root", type=Path, required=True, help="folder of the data")
+    parser.add_argument("--size", type=image_size, required=True, metavar="H-W", help="of the images")
     arguments = parser.parse_args()
     seconds = json.loads((arguments.result / "seconds.json").read_text())
     report, systems = {}, []
@@ -57,7 +57,7 @@ def main() -> None:
 
 def section(system: str, scores: dict[str, Any], seconds: float, arguments: argparse.Namespace) -> dict[str, Any]:
     """One system: numbers, strips, plots."""
-    log = [json.loads(line) for line in Path(f"result/demo_{system}/log.jsonl").read_text().splitlines()]
+    log = [json.loads(line) for line in (arguments.result / system / "log.jsonl").read_text().splitlines()]
     last, copy = scores["steps"][-1], scores["copy_source"]
     lead = (
         f"{len(scores['steps'])} steps, {log[-1]['step']} training steps on {log[-1]['nimg']} pairs; training, drawing "
@@ -97,8 +97,8 @@ def step_plots(steps: list[dict[str, Any]], copy: dict[str, Any]) -> list[tuple[
 
 def strips_of(system: str, arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
     """Names of the columns, and rows of source, pose, the image of every step and the target, of unseen people."""
-    config = load_config(f"config/demo_{system}.yaml", [f"data.image_size={arguments.size}"])
-    dataset = PairDataset(arguments.data, "test", config.data.image_size, config.data.pose_form)
+    config = load_config(f"config/demo_{system}.yaml", [f"data.image_size={list(arguments.size)}"])
+    dataset = PairDataset(arguments.root, "test", config.data.image_size, config.data.pose_form)
     folders = sorted((arguments.result / system / "images").glob("step_*"))
     indices = np.linspace(0, len(dataset) - 1, NUM_STRIPS).astype(int)
     rows = []

@@ -1,7 +1,7 @@
 """Export a trained generator: weights and config in one folder, or a program that needs none of this project's code.
 
-python -m scripts.export --name N --format safetensors --output_dir exported
-python -m scripts.export --name N --format torch_export --output_dir exported
+python -m scripts.export --model RUN --format safetensors --output exported
+python -m scripts.export --model RUN --format torch_export --output exported
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from config.cli import add_which_iter, run
+from config.cli import Parser, add_which_iter, run
 from config.load import dump_config
 from models.rollout import Pair
 from studio.pipeline import CONFIG_FILE, WEIGHTS_FILE, StepPose
@@ -26,19 +26,18 @@ TOLERANCE = 1e-4
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--name", required=True, help="name of the run: its folder is CHECKPOINTS_DIR/NAME")
-    parser.add_argument("--checkpoints_dir", default="result", help="folder of all runs (default: result)")
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="a run: its name or folder, or a checkpoint")
     add_which_iter(parser)
     parser.add_argument("--format", choices=("safetensors", "torch_export"), required=True, help="what to write")
-    parser.add_argument("--output_dir", required=True, help="folder to write")
+    parser.add_argument("--output", required=True, help="folder to write")
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse()
-    model = StepPose.load(Path(arguments.checkpoints_dir) / arguments.name, which=arguments.which_iter)
-    folder = Path(arguments.output_dir)
+    model = StepPose.load(arguments.model, which=arguments.which_iter)
+    folder = Path(arguments.output)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG_FILE).write_text(dump_config(model.config))
     if arguments.format == "safetensors":

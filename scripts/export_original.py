@@ -1,6 +1,6 @@
 """Write a run's weights under the published names.
 
-python -m scripts.export_original --name my_run --output folder
+python -m scripts.export_original --model my_run --output folder
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ from pathlib import Path
 
 import torch
 
-from config.cli import add_which_iter, run
+from config.cli import Parser, add_which_iter, run
 from config.schema import Config
 from models.originals import SYSTEMS, misfit
 from models.originals_files import NETWORKS, pack
+from studio.pipeline import find_model
 from trainers.checkpoints import find_checkpoint, load_checkpoint, saved_config
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Write a run's weights under the published names.")
-    parser.add_argument("--name", required=True, help="name of the run: its folder is CHECKPOINTS_DIR/NAME")
-    parser.add_argument("--checkpoints_dir", type=Path, default=Path("result"), help="folder of all runs")
+    parser = Parser(description="Write a run's weights under the published names.")
+    parser.add_argument("--model", required=True, help="a run: its name or folder")
     add_which_iter(parser)
     parser.add_argument("--output", type=Path, required=True, help="folder for the published files")
     return parser.parse_args()
@@ -29,10 +29,10 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
-    folder = arguments.checkpoints_dir / arguments.name / "checkpoints"
+    folder = find_model(arguments.model) / "checkpoints"
     path = find_checkpoint(folder, arguments.which_iter)
     if path is None:
-        raise ValueError(f"no checkpoint in {folder}; give the --name of a run")
+        raise ValueError(f"no checkpoint in {folder}; give the --model of a run")
     state = load_checkpoint(path)
     system = published_system(saved_config(state["config"]))
     files = pack(system, {entry: state[entry] for entry in NETWORKS if entry in state})

@@ -1,7 +1,7 @@
 """Keypoints of other tools to keypoint files, with their photos or alone.
 
-    python -m scripts.import_poses --format openpose a.json b.json --images PHOTOS --out DIR
-    python -m scripts.import_poses --format csv market-annotation-train.csv --out dataset/market1501
+    python -m scripts.import_poses --format openpose a.json b.json --images PHOTOS --output DIR
+    python -m scripts.import_poses --format csv market-annotation-train.csv --output dataset/market1501
 
 With --images every photo is cropped to its person and written to DIR/img, its joints to DIR/pose, and a picture to
 check them by eye to DIR/overlay. Without, joints alone are written to DIR/pose, in the frame that DIR/pose/frame.json
@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 from tqdm import tqdm
 
-from config.cli import run
-from data.frames import check_frame, derive_frame, frame_file, frame_text, parse_frame, read_frame, write_frame
+from config.cli import Parser, run
+from data.frames import check_photo_frame, derive_frame, frame_file, frame_text, parse_frame, read_frame, write_frame
 from data.importers import (
     read_annotation_csv,
     read_coco_frames,
@@ -50,7 +50,7 @@ class Pose(NamedTuple):
 
 def main() -> int:
     arguments = parse()
-    out = Path(arguments.out)
+    out = Path(arguments.output)
     poses = read_poses(arguments)
     check_distinct([f"img/{name}" for name in poses], str(out))
     if arguments.images:
@@ -61,13 +61,13 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
         "files", nargs="+", help="files of keypoints; OpenPose and MediaPipe: one an image, of its name"
     )
     parser.add_argument("--format", required=True, choices=("openpose", "coco", "mediapipe", "csv"))
     parser.add_argument("--images", help="folder of the photos")
-    parser.add_argument("--out", required=True, help="dataset folder")
+    parser.add_argument("--output", required=True, help="dataset folder")
     parser.add_argument(
         "--frame",
         type=parse_frame,
@@ -141,20 +141,11 @@ def write_photos(out: Path, photos: Path, poses: dict[str, Pose]) -> None:
     for name, (points, frame) in tqdm(poses.items(), unit="photo", desc="checking"):
         size = Frame(*image_size(photos / name), 0)
         joints[name] = between_frames(points, frame, size) if frame else points
-        check_frame_of_photo(joints[name], size, name)
+        check_photo_frame(joints[name], size, name)
         read_image(photos / name)
     for name, points in tqdm(joints.items(), unit="photo", desc="writing"):
         add_photo(out, without_suffix(name), read_image(photos / name), points)
     _LOG.info("%d photos and poses in %s; look at %s", len(poses), out, out / "overlay")
-
-
-def check_frame_of_photo(joints: np.ndarray, size: Frame, name: str) -> None:
-    """Raises ValueError for joints that are no pixels of a photo, in which a person may stand in a corner."""
-    try:
-        check_frame(joints, size, name)
-    except ValueError as error:
-        if "corner" not in str(error):
-            raise
 
 
 def write_poses(out: Path, poses: dict[str, Pose]) -> None:
@@ -167,7 +158,7 @@ def write_poses(out: Path, poses: dict[str, Pose]) -> None:
         )
     frame = read_frame(out) or target_frame(out, {pose.frame for pose in poses.values() if pose.frame})
     for name, pose in poses.items():
-        check_frame_of_photo(pose.joints, pose.frame or frame, name)
+        check_photo_frame(pose.joints, pose.frame or frame, name)
     write_frame(out, frame)
     for name, pose in tqdm(poses.items(), unit="pose"):
         write_keypoints(pose_file(out, name), between_frames(pose.joints, pose.frame or frame, frame))
@@ -179,7 +170,7 @@ def target_frame(out: Path, frames: set[Frame]) -> Frame:
     if any(out.joinpath("pose").rglob("*.txt")):
         raise ValueError(
             f"{out / 'pose'} holds keypoint files of a frame that {frame_file(out)} does not state; state it "
-            '({"height": 256, "width": 176, "left": 40} is DeepFashion\'s), or choose another --out'
+            '({"height": 256, "width": 176, "left": 40} is DeepFashion\'s), or choose another --output'
         )
     return MARKET_FRAME if frames == {MARKET_FRAME} else DEEPFASHION_FRAME
 

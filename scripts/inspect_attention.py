@@ -1,6 +1,6 @@
 """Which source pixels a model reads, and where it writes what it read, as overlays.
 
-python -m scripts.inspect_attention --config C --name N --source A --pose P --pixel 88 60 --pixel 88 150 --output_dir D
+python -m scripts.inspect_attention --source A --pose P --pixel 22 14 --pixel 22 37 --output D
 """
 
 from __future__ import annotations
@@ -12,46 +12,41 @@ from pathlib import Path
 
 import numpy as np
 
-from config.cli import add_which_iter, config_from, run, run_parser
+from config.cli import run
 from images.writing import write_image
+from studio.commands import POSE, SOURCE, drawing_parser, open_studio
 from studio.inside import Pixel, look_inside, reading_sheet, texture_sheet
-from studio.people import Gallery, draw_pose, person_from
-from studio.pipeline import StepPose
+from studio.mixing import source_pairs
 
 LOG = logging.getLogger(__name__)
 
 
 def parse() -> argparse.Namespace:
-    parser = run_parser("Overlays of what a model reads from the source.")
-    name = "an image of the dataset, or a file with its keypoints beside it (.txt) or in pose/"
-    parser.add_argument("--source", required=True, help=f"who is drawn: {name}")
-    parser.add_argument("--pose", required=True, help=f"whose pose: {name}")
+    parser = drawing_parser("Overlays of what a model reads from the source.")
+    parser.add_argument("--source", required=True, help=f"who is drawn: {SOURCE}")
+    parser.add_argument("--pose", required=True, help=f"whose pose: {POSE}")
     parser.add_argument("--step", type=int, help="which step to look into (default: the last)")
     parser.add_argument(
         "--pixel", type=int, nargs=2, action="append", metavar=("X", "Y"), help="target pixel (default: some joints)"
     )
     parser.add_argument("--textures", type=int, default=6, help="NTED: how many textures of each layer to show")
-    parser.add_argument("--output_dir", default="attention", help="folder of the pictures")
-    add_which_iter(parser)
+    parser.add_argument("--output", default="attention", help="folder of the pictures")
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse()
-    config = config_from(arguments)
-    folder = Path(arguments.checkpoints_dir) / arguments.name
-    model = StepPose.load(folder, which=arguments.which_iter, config=config)
-    gallery = Gallery(config.data)
-    source, pose = person_from(arguments.source, gallery), person_from(arguments.pose, gallery)
+    model, known, seed = open_studio(arguments)
+    source, pose = known.source(arguments.source), known.pose(arguments.pose)
     pixels = _pixels(arguments.pixel, pose.joints, model.image_size)
-    pair = model.pair(source.image, draw_pose(model, pose), source.maps(model))
+    (pair,) = source_pairs(model, [source], pose)
     step = model.num_steps - 1 if arguments.step is None else arguments.step
-    inside = look_inside(model, pair, model.noise(1, config.seed), step)
+    inside = look_inside(model, pair, model.noise(1, seed), step)
     pictures = {"pixels": reading_sheet(source.image, inside, pixels)}
     for place, _ in enumerate(inside.textures):
         name = inside.places[place].replace(" ", "_")
         pictures[f"textures_{name}"] = texture_sheet(source.image, inside, place, arguments.textures)
-    output = Path(arguments.output_dir)
+    output = Path(arguments.output)
     for name, picture in pictures.items():
         write_image(output / f"{name}.png", picture)
     LOG.info("wrote %d pictures of step %d to %s", len(pictures), step, output)

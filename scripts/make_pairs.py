@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from config.cli import run
+from config.cli import Parser, run
 from data.importers import read_pairs_csv
 from data.lists import check_listed, find_images, read_lists
 from data.openpose import pose_file, read_keypoints
@@ -46,7 +46,7 @@ def main() -> int:
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", required=True, help="folder with img/ and pose/, and train.lst and test.lst if any")
     parser.add_argument("--test_every", type=int, default=10, help="without lists: every n-th person is for testing")
     parser.add_argument("--every", action="store_true", help="test_pairs.txt of every image in every pose")

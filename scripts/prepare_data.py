@@ -1,6 +1,6 @@
 """Build the stores (LMDBs) that training reads, from a folder of images, lists and keypoint files.
 
-    python -m scripts.prepare_data --root dataset/deepfashion --out dataset/deepfashion --sizes 256-176 512-352
+    python -m scripts.prepare_data --root dataset/deepfashion --output dataset/deepfashion --size 256-176 512-352
 
 Interrupted, the same command goes on where it stopped; from another --root it begins anew. A store gets its name only
 when it is whole; while an image is bad it stays `{H}-{W}.partial`, the images are named with their reasons, and the
@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from config.cli import run, sentence
+from config.cli import Parser, image_size, run, sentence
 from data.checks import check_frames, read_joints
 from data.frames import keypoint_frame, parse_frame
 from data.inputs import check_seal, differences, input_states, is_current
@@ -88,9 +88,9 @@ class Outcome:
 
 def main() -> int:
     arguments = parse()
-    root, out = Path(arguments.root), Path(arguments.out)
+    root, out = Path(arguments.root), Path(arguments.output)
     if arguments.verify:
-        errors = [error for size in arguments.sizes for error in verify(size, root, out, arguments)]
+        errors = [error for size in arguments.size for error in verify(size, root, out, arguments)]
         return report(errors + other_lists(root, out))
     names = image_names(root, arguments.across_people)
     job = make_job(root, arguments)
@@ -110,14 +110,14 @@ def make_job(root: Path, arguments: argparse.Namespace) -> Job:
         raise ValueError(f"--map_channels {arguments.map_channels} is outside of 0 to {MAX_CHANNELS}")
     default = LAYOUTS[arguments.layout].frame
     frame = keypoint_frame(root, default, arguments.frame) if (root / "pose").is_dir() else None
-    return Job(root, tuple(arguments.sizes), arguments.layout, arguments.format, frame, arguments.map_channels)
+    return Job(root, tuple(arguments.size), arguments.layout, arguments.format, frame, arguments.map_channels)
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = Parser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--root", required=True, help="folder with img/, pose/, the lists and the pairs files")
-    parser.add_argument("--out", required=True, help="folder for the stores; lists and pairs files are copied there")
-    parser.add_argument("--sizes", nargs="+", type=parse_size, default=[(256, 176), (512, 352)], metavar="H-W")
+    parser.add_argument("--output", required=True, help="folder for the stores; lists and pairs files are copied there")
+    parser.add_argument("--size", nargs="+", type=image_size, default=[(256, 176), (512, 352)], metavar="H-W")
     parser.add_argument("--layout", choices=LAYOUTS, default="deepfashion", help="what the image files are")
     parser.add_argument("--frame", type=parse_frame, metavar="H-W+LEFT", help="the image that keypoints are pixels of")
     parser.add_argument("--format", choices=FORMATS, help="raw: the default; png: smaller, slower to read")
@@ -128,20 +128,12 @@ def parse() -> argparse.Namespace:
         metavar="C",
         help="put in the condition maps in maps/, of C channels",
     )
-    parser.add_argument("--n_worker", type=int, default=os.cpu_count(), help="processes")
+    parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes")
     parser.add_argument("--chunksize", type=int, default=16, help="images handed to a process at a time")
     parser.add_argument("--overwrite", action="store_true", help="build stores anew that are there already")
     parser.add_argument("--across_people", action="store_true", help="allow training pairs of two people")
-    parser.add_argument("--verify", action="store_true", help="only check every image of the stores in --out")
+    parser.add_argument("--verify", action="store_true", help="only check every image of the stores in --output")
     return parser.parse_args()
-
-
-def parse_size(text: str) -> Size:
-    """`256-176` as (256, 176)."""
-    height, _, width = text.partition("-")
-    if not (height.isdecimal() and width.isdecimal() and 0 < int(height) <= 4096 and 0 < int(width) <= 4096):
-        raise argparse.ArgumentTypeError(f"{text!r} is not H-W, e.g. 256-176 (1 to 4096)")
-    return int(height), int(width)
 
 
 def image_names(root: Path, allow_across: bool = False) -> list[str]:
@@ -229,7 +221,7 @@ def build(job: Job, names: list[str], out: Path, arguments: argparse.Namespace) 
         if len(left) < len(names):
             _LOG.info("going on after %d of %d images", len(names) - len(left), len(names))
         needed = paired_names(job.root)
-        with _pool(arguments.n_worker, arguments.chunksize) as imap:
+        with _pool(arguments.workers, arguments.chunksize) as imap:
             outcomes = tqdm(imap(partial(convert, job), left), total=len(left), unit="image", smoothing=0.02)
             for batch in _batched(outcomes, _BYTES_A_COMMIT):
                 errors += write_batch(job, batch, needed, writers)
@@ -268,7 +260,7 @@ def check_space(job: Job, num_images: int, out: Path) -> None:
     if needed > free:
         raise ValueError(
             f"the stores need {needed / 1e9:.1f} GB, and {out} has {free / 1e9:.1f} GB free; free some, choose another "
-            "folder or fewer --sizes, or take --format png, which is smaller and slower to read"
+            "folder or fewer --size, or take --format png, which is smaller and slower to read"
         )
 
 

@@ -1,6 +1,6 @@
 """Cut the strips in which other methods publish their results into a folder for each column.
 
-    python -m scripts.split_strips STRIPS OUT --columns source _ target generated
+    python -m scripts.split_strips STRIPS --output OUT --columns source _ target generated
     python eval_step.py --generated OUT/generated --ground_truth OUT/target
 
 Columns that are called `_` are thrown away. Borders between the columns (and around them, as torchvision draws them)
@@ -60,7 +60,7 @@ class Cut(NamedTuple):
 def main() -> None:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("strips", type=Path, help="folder of strips")
-    parser.add_argument("output", type=Path, help="gets a folder for each column")
+    parser.add_argument("--output", type=Path, required=True, help="gets a folder for each column")
     parser.add_argument(
         "--columns", nargs="+", required=True, metavar="NAME", help="what each column shows; _: nothing"
     )

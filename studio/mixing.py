@@ -17,7 +17,8 @@ from studio.pipeline import StepPose
 def source_pairs(model: StepPose, people: Sequence[Person], pose: Pose) -> list[Pair]:
     """What to draw with each person as the source, in one target pose."""
     maps = draw_pose(model, pose)
-    return [model.pair(person.image, maps, person.maps(model)) for person in people]
+    own = [person.maps(model) if model.needs_source_pose else None for person in people]
+    return [model.pair(person.image, maps, of_source) for person, of_source in zip(people, own, strict=True)]
 
 
 def mix_strip(

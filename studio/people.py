@@ -1,9 +1,8 @@
-"""People to draw: images with joints, from a dataset's store or from files."""
+"""People to draw: images with joints, from a dataset's store."""
 
 from __future__ import annotations
 
 import difflib
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -12,12 +11,8 @@ from torch import Tensor
 
 from config.schema import DataConfig
 from data.dataset import PairDataset
-from data.frames import check_frame, keypoint_frame
-from data.openpose import Frame, pose_file, read_keypoints
 from data.pairs import store_key
 from data.pose import to_image_frame
-from images.pixels import resize
-from images.reading import read_image
 from images.strips import pose_picture
 from studio.pipeline import StepPose
 
@@ -89,32 +84,3 @@ class Gallery:
         joints = to_image_frame(self._dataset.keypoints(key), self.image_size, frame=self._dataset.frame)
         condition = self._dataset.maps(key) if self._dataset.map_channels else None
         return Person(self._dataset.store.read(key), joints, condition)
-
-
-def person_from(name: str, gallery: Gallery) -> Person:
-    """A person by the name of an image: a file with its keypoints, or one of the dataset.
-
-    The keypoints of a file lie beside it as `.txt`, or in the `pose` folder beside its `img` folder, as our own tools
-    write them. Their frame is what that folder states, else that of the dataset.
-
-    Raises:
-        ValueError: neither is there, the image is damaged, or the keypoints of a file are missing or of another frame.
-    """
-    path = Path(name)
-    if not path.is_file():
-        return gallery.person(name)
-    keypoints, frame = keypoints_of_file(path, gallery.frame)
-    image = resize(read_image(path), gallery.image_size)
-    return Person(image, to_image_frame(keypoints, gallery.image_size, frame=frame))
-
-
-def keypoints_of_file(path: Path, default: Frame) -> tuple[np.ndarray, Frame]:
-    """(18, 2) keypoints of an image file, and their frame; raises ValueError."""
-    beside, frame = path.with_suffix(".txt"), default
-    root = next((folder.parent for folder in path.absolute().parents if folder.name == "img"), None)
-    if root and not beside.is_file():
-        beside = pose_file(root, path.absolute().relative_to(root).as_posix())
-        frame = keypoint_frame(root, default)
-    keypoints = read_keypoints(beside)
-    check_frame(keypoints, frame, str(beside))
-    return keypoints, frame

@@ -30,6 +30,8 @@ from trainers import checkpoints
 from trainers.ema import settle_old_average
 
 WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.yaml"
+# models that come with the project, a folder each as scripts.export writes it; where train.py keeps its runs
+ASSETS, RUNS = Path(__file__).resolve().parent.parent / "assets", Path("result")
 Steps = Literal["last", "all"]
 
 
@@ -70,7 +72,7 @@ class StepPose:
         dtype: torch.dtype = torch.float32,
         compile_mode: str | None = None,
     ) -> StepPose:
-        """The EMA generator of a run's folder, a checkpoint file, or a folder that scripts.export wrote.
+        """The EMA generator of a model by name or path, as `find_model` finds it.
 
         Args:
             which: step of the checkpoint in a run's folder; None for the newest.
@@ -79,7 +81,7 @@ class StepPose:
         Raises:
             ValueError: nothing there, a damaged file, one with code in it, or one of another config.
         """
-        saved = _read(Path(path), which)
+        saved = _read(find_model(path), which)
         if config is not None:
             checkpoints.check_config(saved.file, saved.config, config, checkpoints.GENERATOR_KEYS)
         config = config or checkpoints.saved_config(saved.config)
@@ -242,6 +244,30 @@ class StepPose:
             if image is None:
                 return
             yield image
+
+
+def find_model(name: str | Path) -> Path:
+    """Where a model lies: the one place that says what may be named.
+
+    A path of a run's folder, of a folder that scripts.export wrote or its file, or of a checkpoint; else the name of a
+    shipped model, a folder of `ASSETS`; else the name of a run in `RUNS`.
+
+    Raises:
+        ValueError: there is none of these; names those that there are.
+    """
+    path = Path(name)
+    found = next((place for place in (path, ASSETS / path, RUNS / path) if place.exists()), None)
+    if found is None:
+        runs = sorted(config.parent.relative_to(RUNS).as_posix() for config in RUNS.rglob(CONFIG_FILE))
+        kinds = {"shipped": shipped_models(), f"in {RUNS}/": runs}
+        known = "; ".join(f"{kind}: {', '.join(names) or 'none'}" for kind, names in kinds.items())
+        raise ValueError(f"there is no model {name}; {known}; or give the path of a run, an export or a checkpoint")
+    return found.parent if found.name == WEIGHTS_FILE else found
+
+
+def shipped_models() -> list[str]:
+    """Names of the models that come with the project."""
+    return sorted(weights.parent.name for weights in ASSETS.glob(f"*/{WEIGHTS_FILE}"))
 
 
 class _Saved(NamedTuple):

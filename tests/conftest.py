@@ -66,8 +66,8 @@ def dataset(raw_dataset: Path) -> Path:
     """The same with its LMDB, made by the real command."""
     import subprocess
 
-    command = [sys.executable, "-m", "scripts.prepare_data", "--root", str(raw_dataset), "--out", str(raw_dataset)]
-    subprocess.run([*command, "--sizes", f"{SIZE[0]}-{SIZE[1]}", "--n_worker", "1"], check=True, capture_output=True)
+    command = [sys.executable, "-m", "scripts.prepare_data", "--root", str(raw_dataset), "--output", str(raw_dataset)]
+    subprocess.run([*command, "--size", f"{SIZE[0]}-{SIZE[1]}", "--workers", "1"], check=True, capture_output=True)
     return raw_dataset
 
 

@@ -14,7 +14,7 @@ FLOORS = [
     {"trainers"},
     {"evaluation", "studio"},
     {"studies"},
-    {"scripts", "benchmarks", "train", "inference", "eval_step", "demo"},
+    {"scripts", "benchmarks", "train", "inference", "eval_step", "serve"},
 ]
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 ENTRY_POINTS = FLOORS[-1]

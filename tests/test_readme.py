@@ -15,14 +15,18 @@ import pytest
 from PIL import Image
 
 from config.load import load_config
+from data.openpose import write_keypoints
 from metrics import networks
+from scripts import demo
 from tests import tiny
+from tests.scripts.test_own_data import PERSON, write_photo
+from tests.studio.test_photographs import write_openpose
 
 ROOT = Path(__file__).resolve().parent.parent
 README, USING = (ROOT / "README.md").read_text(), (ROOT / "docs/using.md").read_text()
 BLOCK = re.compile(r"(<!-- run -->\n)?```bash\n(.*?)```", re.DOTALL)
 ASSIGNMENT = re.compile(r"[A-Z]+=.*")
-ENTRY_POINTS = ("train.py", "inference.py", "eval_step.py", "demo.py")
+ENTRY_POINTS = ("train.py", "inference.py", "eval_step.py", "serve.py")
 
 
 def commands(page: str, run_only: bool = False) -> list[list[str]]:
@@ -60,7 +64,7 @@ def smaller(words: list[str]) -> list[str]:
     if config.parent.name != "config":
         return []
     own = {override.split("=")[0] for override in own_overrides(words)}
-    wanted = tiny.overrides("dptn" if "dptn" in config.name else "nted", "dataset/synthetic")
+    wanted = tiny.overrides("dptn" if "dptn" in config.name else "nted", "dataset/demo")
     kept = [override for override in wanted if override.split("=")[0] not in own]
     # a whole StyleGAN2 discriminator would take half a minute
     narrow = (
@@ -87,7 +91,7 @@ def test_every_configuration_and_override_that_is_named_is_valid():
         config = option(words, "--config")
         if config and config.startswith("config/"):
             load_config(ROOT / config, own_overrides(words))
-    listed = set(re.findall(r"`((?:nted|dptn|unet|demo)_\w+)`", README)) - {"demo_nted/config.yaml"}
+    listed = set(re.findall(r"`((?:nted|dptn|unet|demo)_\w+)`", README))
     missing = {name for name in listed if not (ROOT / "config" / f"{name}.yaml").is_file()}
     assert not missing
     shipped = {path.stem for path in (ROOT / "config").glob("*.yaml")} - {"base"}
@@ -100,6 +104,17 @@ def test_every_make_target_and_requirements_file_that_the_readme_names_exists():
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
     for name in re.findall(r"requirements[\w-]*\.txt", README):
         assert (ROOT / name).is_file(), name
+
+
+def test_make_clean_deletes_what_make_demo_made_and_nothing_else(tmp_path):
+    made = [demo.DATA, demo.RESULT, demo.RESULT / "nted_old_1"]
+    kept = [Path(name) for name in ("result/demo_nted_long", "result/mine", "dataset/synthetic", "dataset/demo_2")]
+    for folder in made + kept:
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+    subprocess.run(["make", "-f", ROOT / "Makefile", "clean"], cwd=tmp_path, check=True, capture_output=True)
+    assert [folder for folder in made + kept if (tmp_path / folder).exists()] == kept
+    for system in demo.SYSTEMS:
+        assert Path(load_config(f"config/demo_{system}.yaml").data.root) == demo.DATA
 
 
 def anchors(path: Path) -> set[str]:
@@ -139,12 +154,18 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for path in ROOT.iterdir():
         if path.name not in ("dataset", "result") and not path.name.startswith("."):
             (folder / path.name).symlink_to(path)
-    data = ("--out", "dataset/synthetic")
-    size = [str(2 * side) for side in tiny.SIZE]
+    data = ("--output", "dataset/demo")
+    size = "-".join(str(2 * side) for side in tiny.SIZE)
     make_people = ["-m", "scripts.make_synthetic", *data, "--people", "8", "--views", "3", "--workers", "1", "--size"]
-    stores = ["-m", "scripts.prepare_data", *data, "--root", "dataset/synthetic", "--n_worker", "1", "--sizes"]
-    for command in ([*make_people, *size], [*stores, f"{tiny.SIZE[0]}-{tiny.SIZE[1]}"]):
+    stores = ["-m", "scripts.prepare_data", *data, "--root", "dataset/demo", "--workers", "1", "--size"]
+    for command in ([*make_people, size], [*stores, f"{tiny.SIZE[0]}-{tiny.SIZE[1]}"]):
         subprocess.run([sys.executable, *command], cwd=folder, check=True, capture_output=True)
+    joints = PERSON * 300 + (250, 40)
+    for name in ("me", "other"):
+        write_photo(folder / f"{name}.jpg", (400, 500), joints)
+        write_openpose(folder / f"{name}_keypoints.json", joints)
+    write_openpose(folder / "openpose.json", joints)
+    write_keypoints(folder / "pose.txt", PERSON * 240 + (128, 8))
     return folder
 
 
@@ -175,19 +196,29 @@ def refuse(url: str, file: object) -> str:
 
 def test_the_marked_commands_run(python, clone):
     for system in ("nted", "dptn"):
-        name = f"demo_{system}"
-        shipped = ["train.py", "--config", f"config/{name}.yaml", "--name", name]
+        shipped = ["train.py", "--config", f"config/demo_{system}.yaml", "--name", f"demo/{system}"]
         assert python([*shipped, *smaller(shipped)]) == 0
     for words in filter(None, map(python_words, commands(README, run_only=True) + commands(USING, run_only=True))):
         assert python([*words, *smaller(words)]) == 0, " ".join(words)
     result = clone / "result"
     for name in ("nted_256", "dptn_256", "nted_quantize", "dptn_resize"):
         assert (result / name / "checkpoints" / "step_00000002.pt").is_file()
-    for name in ("demo_nted", "nted_256", "dptn_256"):
+    for name in ("demo/nted", "nted_256", "dptn_256"):
         assert (result / name / "images_report" / "report.json").is_file()
-    for name in ("mix.png", "grid.png", "fade.png", "exchange.png", "inside/pixels.png", "exported/model.safetensors"):
+    for name in (
+        "me.png",
+        "me_joints.png",
+        "me_strip.png",
+        "posed.png",
+        "mix.png",
+        "grid.png",
+        "fade.png",
+        "exchange.png",
+        "inside/pixels.png",
+        "exported/model.safetensors",
+    ):
         assert (result / name).is_file()
-    for name in ("demo_nted/images/strips", "images/strips", "images/animations"):
+    for name in ("demo/nted/images/strips", "images/strips", "images/animations"):
         assert list((result / name).iterdir())
     assert drawn_in_python(clone).size == tiny.SIZE[::-1]
 

@@ -63,12 +63,12 @@ def is_test_person(person: int) -> bool:
 def prepare_folder(root: Path, overwrite: bool) -> None:
     """Make sure `root` is empty; raises ValueError if it holds files and they may not be replaced."""
     if root.is_file():
-        raise ValueError(f"--out {root} is a file; name a folder")
+        raise ValueError(f"--output {root} is a file; name a folder")
     if root.is_dir() and any(root.iterdir()):
         if not overwrite:
-            raise ValueError(f"--out {root} already holds files; name another folder or add --overwrite")
+            raise ValueError(f"--output {root} already holds files; name another folder or add --overwrite")
         if not (root / MARKER).is_file():
-            raise ValueError(f"--out {root} holds files that were not made here (no {MARKER}); name another folder")
+            raise ValueError(f"--output {root} holds files that were not made here (no {MARKER}); name another folder")
         for name in ("img", "pose"):
             shutil.rmtree(root / name, ignore_errors=True)
     root.mkdir(parents=True, exist_ok=True)

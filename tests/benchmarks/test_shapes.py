@@ -96,7 +96,7 @@ def test_an_objective_without_vgg_is_measured_as_it_is():
 def test_the_needs_of_a_tiny_run(monkeypatch, capsys, gamma):
     keys = overrides("dptn", "none", "schedule.num_steps=2", "rollout.window=1", f"objective.r1_gamma={gamma}")
     keys.remove("trainer.precision=fp32")
-    monkeypatch.setattr(sys, "argv", ["shapes", "--config=config/dptn_256.yaml", "--batch=2", *keys])
+    monkeypatch.setattr(sys, "argv", ["shapes", "--config=config/dptn_256.yaml", "--batch_size=2", *keys])
     shapes.main()
     report = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert report["arithmetic_seconds"] <= report["matrix_seconds"] <= report["seconds"]

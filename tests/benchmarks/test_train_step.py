@@ -14,7 +14,7 @@ TINY = overrides("nted", "none", "schedule.num_steps=4", "rollout.window=1", "ob
 
 
 def report(monkeypatch, capsys, *flags: str) -> dict:
-    command = ["train_step", "--config=config/nted_256.yaml", "--steps=2", "--batch=2", *flags, *TINY]
+    command = ["train_step", "--config=config/nted_256.yaml", "--steps=2", "--batch_size=2", *flags, *TINY]
     monkeypatch.setattr(sys, "argv", command)
     train_step.main()
     said = capsys.readouterr().out

@@ -51,7 +51,7 @@ def served(system: str, dataset: Path, folder: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "demo.py", "--name", "tiny", "--checkpoints_dir", str(folder), "--port", str(port)]
+    command = [sys.executable, "serve.py", "--model", str(folder / "tiny"), "--port", str(port)]
     # a proxy that answers nobody: whatever the server asks of the outside fails
     nobody = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
     environment = {**os.environ, **nobody, "no_proxy": "127.0.0.1,localhost", "NO_PROXY": "127.0.0.1,localhost"}
@@ -274,7 +274,7 @@ def test_two_people_at_once_both_get_their_own(browser, url):
             assert (pixels(visitor, "drawn") == expected).all()
 
 
-@pytest.mark.parametrize("path", ["config/base.yaml", "demo.py", "../etc/passwd", "/etc/passwd"])
+@pytest.mark.parametrize("path", ["config/base.yaml", "serve.py", "../etc/passwd", "/etc/passwd"])
 def test_no_file_of_the_server_can_be_had(url, path):
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     with pytest.raises(OSError, match=r"40\d|422"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,18 +14,52 @@ import torch
 
 import inference
 import train
-from config.cli import EXIT_BAD_INPUT, Parser, run
+from config.cli import EXIT_BAD_INPUT, Parser, image_size, run
 from tests.tiny import overrides
 
 ROOT = Path(__file__).parents[2]
+PUBLISHED = {"--config", "--name", "--checkpoints_dir", "--output_dir"}
+# the commands of a run, whose flags are the published ones
+OF_RUNS = {"train", "inference", "eval_step", "import_checkpoint", "train_step", "shapes"}
 COMMANDS = [path for place in ("", "scripts", "benchmarks") for path in sorted((ROOT / place).glob("*.py"))]
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
 def test_commands_share_one_way_to_parse(path):
     text = path.read_text()
-    assert '"overrides"' not in text or "argparse.ArgumentParser(" not in text, "use config.cli.Parser"
+    assert "argparse.ArgumentParser(" not in text, "use config.cli.Parser"
     assert '"--which_iter"' not in text, "use config.cli.add_which_iter"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.stem)
+def test_commands_have_one_word_for_a_thing(path):
+    """Output, data root, size, workers and batch size; `--model` where the flags of a run are not published."""
+    flags = set(re.findall(r'add_argument\(\s*"(--\w+)"', path.read_text()))
+    others = {"--out", "--sheet", "--n_worker", "--sizes", "--data_root", "--data", "--work", "--batch"}
+    assert not flags & (others | (set() if path.stem in OF_RUNS else PUBLISHED))
+
+
+def test_an_old_word_is_refused_with_the_new_one_and_a_flag_of_the_command_is_not(capsys):
+    parser = Parser()
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--name")
+    assert parser.parse_args(["--workers", "2", "--name", "a"]).workers == 2
+    for words in (["--n_worker", "2"], ["--n_worker=2"]):
+        with pytest.raises(SystemExit) as ending:
+            parser.parse_args(words)
+        assert ending.value.code == 2
+        assert capsys.readouterr().err.strip().endswith("error: --n_worker is called --workers now")
+
+
+@pytest.mark.parametrize(("text", "size"), [("256-176", (256, 176)), ("1-4096", (1, 4096))])
+def test_a_size_is_height_and_width(text, size):
+    assert image_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["256", "256x176", "0-1", "4097-1", "-1-2", "a-b", "1-2-3"])
+def test_what_is_no_size_is_refused(text):
+    with pytest.raises(argparse.ArgumentTypeError, match=r"is not H-W, e\.g\. 256-176"):
+        image_size(text)
 
 
 def test_overrides_may_stand_between_flags():

@@ -60,6 +60,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a store of PNGs, as published ones are; not to be changed."""
     root = tmp_path_factory.mktemp("dataset")
     write_tree(root)
-    options = ["--sizes", "64-48", "--format", "png", "--n_worker", 1]
-    assert run_script(prepare_data.main, "--root", root, "--out", root, *options) == 0
+    options = ["--size", "64-48", "--format", "png", "--workers", 1]
+    assert run_script(prepare_data.main, "--root", root, "--output", root, *options) == 0
     return root

@@ -20,7 +20,7 @@ COCO_FROM_18 = (0, 15, 14, 17, 16, 5, 2, 6, 3, 7, 4, 11, 8, 12, 9, 13, 10, None)
 
 
 def check(tree: Path, *options: object) -> int:
-    return run_script(check_data.main, "--root", tree, "--sheet", tree / "sheet.png", *options)
+    return run_script(check_data.main, "--root", tree, "--output", tree / "sheet.png", *options)
 
 
 def people(count: int = 30) -> np.ndarray:

@@ -146,6 +146,6 @@ def test_images_that_the_store_lacks_are_named_at_the_start(tree: Path, root: Pa
 def test_a_store_of_another_size_is_named(tree: Path, root: Path) -> None:
     shutil.copytree(root / "64-48", tree / "128-96")
     data = PairDataset(tree, "train", (128, 96), "joints")
-    with pytest.raises(ValueError, match=r"64x48 .*expected 128x96 .*--sizes 128-96"):
+    with pytest.raises(ValueError, match=r"64x48 .*expected 128x96 .*--size 128-96"):
         data[Draw(0, 0)]
     assert len(ImageStore(store_path(tree, (128, 96)))) == 9

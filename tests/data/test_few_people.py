@@ -29,7 +29,7 @@ def test_three_photographs_of_one_person_are_all_for_training_and_told(
     assert f"{root / 'train_pairs.txt'}: 3 lines, 6 pairs of 1 people" in caplog.text
     assert f"{root / 'test_pairs.txt'} is not written: there are no pairs for it" in caplog.text
     assert not (root / "test_pairs.txt").exists()
-    assert prepare(root) == 0 and run_script(check_data.main, "--root", root, "--sheet", tmp_path / "s.png") == 0
+    assert prepare(root) == 0 and run_script(check_data.main, "--root", root, "--output", tmp_path / "s.png") == 0
     assert len(PairDataset(root, "train", (16, 12), "joints")) == 3
 
 
@@ -136,5 +136,5 @@ def test_empty_files_of_an_earlier_command_do_not_stop_the_next(tmp_path: Path) 
     assert make(root) == 0
     (root / "test_pairs.txt").write_text("")
     (root / "test.lst").write_text("\n")
-    assert prepare(root) == 0 and run_script(check_data.main, "--root", root, "--sheet", tmp_path / "s.png") == 0
+    assert prepare(root) == 0 and run_script(check_data.main, "--root", root, "--output", tmp_path / "s.png") == 0
     assert make(root) == 0

@@ -64,11 +64,11 @@ def test_what_is_no_file_is_one_bad_image_and_hangs_nothing(
     path.unlink()
     put(path)
     # a process of its own: what waits for a pipe ends with it
-    command = [sys.executable, "-m", "scripts.prepare_data", "--root", tree, "--out", tree, "--sizes", "16-12"]
-    ran = subprocess.run([*command, "--n_worker", "1"], capture_output=True, text=True, timeout=60)
+    command = [sys.executable, "-m", "scripts.prepare_data", "--root", tree, "--output", tree, "--size", "16-12"]
+    ran = subprocess.run([*command, "--workers", "1"], capture_output=True, text=True, timeout=60)
     said = f"{path} is no plain file" if is_pose else f"image {path} does not exist"
     assert (ran.returncode, said in ran.stderr, "Errno" in ran.stderr) == (1, True, False)
-    assert run_script(check_data.main, "--root", tree, "--sheet", tree / "s.png") == 1
+    assert run_script(check_data.main, "--root", tree, "--output", tree / "s.png") == 1
     assert said in capsys.readouterr().out
 
 
@@ -77,7 +77,7 @@ def test_what_is_no_file_is_one_bad_image_and_hangs_nothing(
 def test_a_list_that_is_no_file_is_not_taken_for_none(tree: Path, put: Callable[[Path], None], file: str) -> None:
     (tree / file).unlink(missing_ok=True)
     put(tree / file)
-    for command in (lambda: prepare(tree), lambda: run_script(check_data.main, "--root", tree, "--sheet", "s.png")):
+    for command in (lambda: prepare(tree), lambda: run_script(check_data.main, "--root", tree, "--output", "s.png")):
         with pytest.raises(ValueError, match=f"{file} is no plain file; remove it or put the list there"):
             command()
 
@@ -92,7 +92,7 @@ def test_make_pairs_does_not_pass_over_keypoints_that_are_no_file(tree: Path, pu
 
 def test_data_without_a_line_for_training_are_told(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tree / "train_pairs.txt").write_text("")
-    assert run_script(check_data.main, "--root", tree, "--sheet", tree / "s.png") == 0
+    assert run_script(check_data.main, "--root", tree, "--output", tree / "s.png") == 0
     assert "no lines for training: they can be drawn and scored alone. python -m scripts.make_pairs" in (
         capsys.readouterr().out
     )
@@ -113,7 +113,7 @@ def test_the_low_resolution_version_is_known_by_its_flat_columns(
 ) -> None:
     for name in NAMES[:4]:
         low_resolution(tree, name, grey, quality)
-    assert run_script(check_data.main, "--root", tree, "--sheet", tree / "s.png") == 1
+    assert run_script(check_data.main, "--root", tree, "--output", tree / "s.png") == 1
     assert "4 images are the low-resolution 256x256 version" in capsys.readouterr().out
 
 
@@ -132,6 +132,6 @@ def test_a_layout_with_a_border_is_missed_where_there_is_none(tree: Path, capsys
     for name in NAMES:
         low_resolution(tree, name, 240, 95)
     Image.effect_noise((256, 256), 90).convert("RGB").save(tree / NAMES[2])
-    arguments = ["--root", tree, "--layout", "deepfashion_lowres", "--sheet", tree / "s.png"]
+    arguments = ["--root", tree, "--layout", "deepfashion_lowres", "--output", tree / "s.png"]
     assert run_script(check_data.main, *arguments) == 0
     assert f"1 images without the flat border of this layout: {NAMES[2]}" in capsys.readouterr().out

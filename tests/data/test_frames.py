@@ -21,7 +21,7 @@ from data.openpose import DEEPFASHION_FRAME, Frame, between_frames, pose_file, r
 from data.pose import to_image_frame
 from data.store import ImageStore, encode_image
 from scripts import check_data, import_poses, prepare_data
-from studio.people import keypoints_of_file
+from studio.photographs import read_photograph
 from studio.uploads import uploaded_joints
 from tests.data.conftest import NAMES, run_script, standing
 
@@ -42,14 +42,14 @@ def write_csv(path: Path, names: list[str], joints: np.ndarray) -> Path:
 @pytest.mark.parametrize("shift", [0, 40])
 def test_both_keypoint_lists_of_deepfashion_land_on_the_same_joints(tmp_path: Path, shift: int) -> None:
     write_csv(tmp_path / "a.csv", FLAT, np.add(CROPPED, (shift, 0)))
-    assert run_script(import_poses.main, "--format", "csv", tmp_path / "a.csv", "--out", tmp_path) == 0
+    assert run_script(import_poses.main, "--format", "csv", tmp_path / "a.csv", "--output", tmp_path) == 0
     np.testing.assert_allclose(read_keypoints(pose_file(tmp_path, f"img/{FLAT[0]}")), standing(), atol=0.51)
     assert read_frame(tmp_path) == DEEPFASHION_FRAME
 
 
 def test_a_list_of_unknown_names_needs_a_frame_and_keeps_it(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", ["ann.jpg"], CROPPED * 2)
-    arguments = ["--format", "csv", tmp_path / "a.csv", "--out", tmp_path]
+    arguments = ["--format", "csv", tmp_path / "a.csv", "--output", tmp_path]
     with pytest.raises(ValueError, match=r"ann\.jpg: .*give --frame H-W"):
         run_script(import_poses.main, *arguments)
     assert not (tmp_path / "pose").exists()
@@ -61,7 +61,7 @@ def test_a_list_of_unknown_names_needs_a_frame_and_keeps_it(tmp_path: Path) -> N
 def test_a_second_import_goes_into_the_frame_of_the_first(tmp_path: Path) -> None:
     write_frame(tmp_path, Frame(128, 64, 0))
     write_csv(tmp_path / "a.csv", ["ann.jpg"], CROPPED)
-    arguments = ["--format", "csv", tmp_path / "a.csv", "--out", tmp_path, "--frame", "256-176"]
+    arguments = ["--format", "csv", tmp_path / "a.csv", "--output", tmp_path, "--frame", "256-176"]
     assert run_script(import_poses.main, *arguments) == 0
     np.testing.assert_allclose(read_keypoints(pose_file(tmp_path, "img/ann.jpg")), CROPPED * (64 / 176, 0.5), atol=0.5)
     (tmp_path / "pose" / "frame.json").unlink()
@@ -88,11 +88,11 @@ def test_coordinates_of_another_frame_are_an_error_with_a_picture(
     tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], joints: np.ndarray, complaint: str
 ) -> None:
     rewrite(tree, joints)
-    assert run_script(check_data.main, "--root", tree, "--sheet", tmp_path / "sheet.png") == 1
+    assert run_script(check_data.main, "--root", tree, "--output", tmp_path / "sheet.png") == 1
     text = capsys.readouterr().out
     assert complaint in text and Image.open(tmp_path / "sheet.png").size == (8 * 176, 3 * 256)
     with pytest.raises(ValueError, match=rf"{complaint}.*look at .*frame\.png"):
-        run_script(prepare_data.main, "--root", tree, "--out", tree / "o", "--sizes", "64-48", "--n_worker", 1)
+        run_script(prepare_data.main, "--root", tree, "--output", tree / "o", "--size", "64-48", "--workers", 1)
     assert (tree / "o" / "frame.png").is_file() and not list((tree / "o").glob("64-48*"))
 
 
@@ -103,8 +103,8 @@ def test_a_stated_frame_is_kept_in_the_store(tree: Path, stated: str) -> None:
     flag = ["--frame", frame_text(frame)] if stated == "flag" else []
     if stated == "file":
         write_frame(tree, frame)
-    assert run_script(check_data.main, "--root", tree, "--sheet", tree / "sheet.png", *flag) == 0
-    arguments = ["--root", tree, "--out", tree, "--sizes", "64-48", "--n_worker", 1]
+    assert run_script(check_data.main, "--root", tree, "--output", tree / "sheet.png", *flag) == 0
+    arguments = ["--root", tree, "--output", tree, "--size", "64-48", "--workers", 1]
     assert run_script(prepare_data.main, *arguments, *flag) == 0
     meta = ImageStore(tree / "64-48").meta
     assert meta and meta.frame == frame
@@ -166,9 +166,9 @@ def test_files_that_import_poses_wrote_are_found_from_their_image(tmp_path: Path
     Image.new("RGB", (528, 768)).save(photos / "ann.jpg")
     rows = np.concatenate([CROPPED * 3, np.ones((18, 1))], axis=1).ravel().tolist()
     (tmp_path / "ann_keypoints.json").write_text(json.dumps({"people": [{"pose_keypoints_2d": rows}]}))
-    arguments = ["--format", "openpose", tmp_path / "ann_keypoints.json", "--images", photos, "--out", out]
+    arguments = ["--format", "openpose", tmp_path / "ann_keypoints.json", "--images", photos, "--output", out]
     assert run_script(import_poses.main, *arguments) == 0
-    keypoints, frame = keypoints_of_file(out / "img" / "ann.png", Frame(128, 64, 0))
+    _, keypoints, frame = read_photograph(out / "img" / "ann.png", Frame(128, 64, 0))
     assert frame == DEEPFASHION_FRAME
     np.testing.assert_array_equal(keypoints, read_keypoints(pose_file(out, "img/ann.png")))
 
@@ -217,7 +217,7 @@ def _no_pairs_left(tmp_path: Path) -> Iterator[None]:
 
 def test_one_image_of_another_frame_among_many_is_named(tree: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_keypoints(pose_file(tree, NAMES[3]), CROPPED / (176, 256))
-    assert run_script(check_data.main, "--root", tree, "--sheet", tree / "sheet.png") == 0
+    assert run_script(check_data.main, "--root", tree, "--output", tree / "sheet.png") == 0
     assert f"1 images whose joints look like those of another frame: {NAMES[3]}" in capsys.readouterr().out
 
 

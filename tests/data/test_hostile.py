@@ -33,7 +33,7 @@ def test_imported_names_stay_inside_the_folder(tmp_path: Path, file_format: str,
     coco = {"images": [{"id": 1, "file_name": name}], "annotations": [annotation]}
     file.write_text(json.dumps(coco) if file_format == "coco" else f"{name}:[{numbers}]:[{numbers}]\n")
     with pytest.raises(ValueError, match=r"leaves the dataset folder|no image name|not of the form"):
-        run_script(import_poses.main, "--format", file_format, file, "--out", tmp_path / "a" / "b" / "out")
+        run_script(import_poses.main, "--format", file_format, file, "--output", tmp_path / "a" / "b" / "out")
     assert files_below(tmp_path) == {file}
 
 
@@ -42,7 +42,7 @@ def test_names_in_lists_and_pairs_stay_inside_the_folder(tree: Path, tmp_path: P
     before = files_below(tmp_path)
     (tree / "train_pairs.txt").write_text(f"img/a.jpg,{name}\n")
     with pytest.raises(ValueError, match=r"train_pairs\.txt:1: .*(leaves the dataset folder|no image name)"):
-        run_script(prepare_data.main, "--root", tree, "--out", tree / "out", "--n_worker", 1)
+        run_script(prepare_data.main, "--root", tree, "--output", tree / "out", "--workers", 1)
     (tmp_path / "pairs.csv").write_text(f"from,to\nok.jpg,{name}\n")
     with pytest.raises(ValueError, match=r"pairs\.csv:2: .*(leaves the dataset folder|no image name)"):
         run_script(make_pairs.main, "--root", tmp_path / "new", "--csv", tmp_path / "pairs.csv")

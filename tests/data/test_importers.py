@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from data.detectors import find_pose, load_network
 from data.importers import (
     read_annotation_csv,
     read_coco_json,
@@ -260,7 +261,7 @@ def test_photos_and_poses_of_openpose_become_a_dataset(tmp_path: Path) -> None:
         write(tmp_path / f"{name}_keypoints.json", {"people": [{"pose_keypoints_2d": rows}]})
     files = sorted(tmp_path.glob("*.json"))
     out = tmp_path / "out"
-    arguments = ["--format", "openpose", *files, "--images", tmp_path / "photos", "--out", out]
+    arguments = ["--format", "openpose", *files, "--images", tmp_path / "photos", "--output", out]
     assert run_script(import_poses.main, *arguments) == 0
     assert (out / "overlay" / "ann.png").is_file()
     read = to_image_frame(read_keypoints(pose_file(out, "img/ann.png")), PHOTO_SIZE)
@@ -274,7 +275,7 @@ def test_market_files_become_poses_and_pairs(tmp_path: Path) -> None:
     row = f"{list(range(18))}"
     write(tmp_path / "a.csv", f"name:keypoints_y:keypoints_x\n0002_c1.jpg:{row}:{row}\n0002_c2.jpg:{row}:{row}\n")
     write(tmp_path / "p.csv", "from,to\n0002_c1.jpg,0002_c2.jpg\n")
-    assert run_script(import_poses.main, "--format", "csv", tmp_path / "a.csv", "--out", tmp_path) == 0
+    assert run_script(import_poses.main, "--format", "csv", tmp_path / "a.csv", "--output", tmp_path) == 0
     assert read_keypoints(pose_file(tmp_path, "img/0002_c1.jpg"))[7].tolist() == [7, 7]
     assert run_script(make_pairs.main, "--root", tmp_path, "--csv", tmp_path / "p.csv") == 0
     assert (tmp_path / "train_pairs.txt").read_text() == "img/0002_c2.jpg,img/0002_c1.jpg\n"
@@ -299,7 +300,7 @@ def test_without_weights_extract_pose_says_where_they_come_from(
         "torch.hub.download_url_to_file", lambda *args, **options: (_ for _ in ()).throw(OSError("offline"))
     )
     with pytest.raises(ValueError, match=r"download https://\S+keypointrcnn\S+ and put it at .*checkpoints"):
-        extract_pose.load_network("cpu")
+        load_network("cpu")
 
 
 def test_the_surest_person_is_found_in_full_size_pixels() -> None:
@@ -310,7 +311,7 @@ def test_the_surest_person_is_found_in_full_size_pixels() -> None:
         found = torch.tensor(points(COCO)).float()
         return [{"scores": torch.tensor([0.9]), "keypoints": found[None], "keypoints_scores": torch.full((1, 17), 5.0)}]
 
-    joints = extract_pose.find_pose(network, Image.new("RGB", (3200, 1600)), 2.0, 0.7, "cpu")
+    joints = find_pose(network, Image.new("RGB", (3200, 1600)), 2.0, 0.7, "cpu")
     assert joints is not None
     np.testing.assert_allclose(joints, 2 * expected(False))
 
@@ -324,9 +325,9 @@ def test_photos_of_one_name_or_of_none_are_refused_before_weights_are_fetched(
         photo.parent.mkdir()
         photo.touch()
     with pytest.raises(ValueError, match="rename one"):
-        run_script(extract_pose.main, *photos, "--out", tmp_path / "out")
+        run_script(extract_pose.main, *photos, "--output", tmp_path / "out")
     with pytest.raises(ValueError, match=r"none\.jpg does not exist"):
-        run_script(extract_pose.main, photos[0], tmp_path / "none.jpg", "--out", tmp_path / "out")
+        run_script(extract_pose.main, photos[0], tmp_path / "none.jpg", "--output", tmp_path / "out")
 
 
 def openpose(joints: np.ndarray) -> dict[str, object]:
@@ -342,7 +343,7 @@ NOBODY = [{"people": []}, {"people": None}, [{"people": [None]}], {"people": [{"
 def test_an_openpose_file_without_a_person_is_no_pose(tmp_path: Path, content: object) -> None:
     write(tmp_path / "b.json", openpose(standing()))
     write(tmp_path / "a.json", content)
-    arguments = ["--format", "openpose", tmp_path / "b.json", tmp_path / "a.json", "--out", tmp_path / "out"]
+    arguments = ["--format", "openpose", tmp_path / "b.json", tmp_path / "a.json", "--output", tmp_path / "out"]
     with pytest.raises(ValueError, match=r"a\.json has no person"):
         run_script(import_poses.main, *arguments, "--frame", "256-256")
     assert not (tmp_path / "out").exists()
@@ -359,7 +360,7 @@ def test_a_pose_editors_file_is_read_with_its_canvas(tmp_path: Path, shares: boo
     rows[17] = [None, None, None]
     person = {"pose_keypoints_2d": [value for row in rows for value in row], "face_keypoints_2d": None}
     file = write(tmp_path / "a.json", [{"canvas_width": 352, "canvas_height": 512, "people": [None, person]}])
-    assert run_script(import_poses.main, "--format", "openpose", file, "--out", tmp_path) == 0
+    assert run_script(import_poses.main, "--format", "openpose", file, "--output", tmp_path) == 0
     read = read_keypoints(pose_file(tmp_path, "img/a.jpg"))
     np.testing.assert_allclose(read[:17], standing()[:17], atol=1e-3)
     assert np.isnan(read[17]).all()
@@ -373,7 +374,7 @@ def test_coco_ids_are_one_however_they_are_written(tmp_path: Path, number: objec
     (tmp_path / "photos").mkdir()
     Image.new("RGB", (400, 400)).save(tmp_path / "photos" / "000000000007.JPG")
     results = write(tmp_path / "results.json", [annotation])
-    arguments = ["--format", "coco", results, "--images", tmp_path / "photos", "--out", tmp_path / "out"]
+    arguments = ["--format", "coco", results, "--images", tmp_path / "photos", "--output", tmp_path / "out"]
     assert run_script(import_poses.main, *arguments) == 0
     assert (tmp_path / "out" / "img" / "000000000007.png").is_file()
 
@@ -383,7 +384,9 @@ def test_sizes_that_a_coco_file_names_are_the_frame(tmp_path: Path) -> None:
     keypoints = np.c_[((standing() - (40, 0)) * 3)[order], np.full(17, 2)].ravel().tolist()
     whole = {"images": [{"id": 1, "file_name": "a.jpg", "height": 768, "width": 528}],
              "annotations": [{"image_id": 1, "keypoints": keypoints}]}  # fmt: skip
-    assert run_script(import_poses.main, "--format", "coco", write(tmp_path / "a.json", whole), "--out", tmp_path) == 0
+    assert (
+        run_script(import_poses.main, "--format", "coco", write(tmp_path / "a.json", whole), "--output", tmp_path) == 0
+    )
     read = read_keypoints(pose_file(tmp_path, "img/a.jpg"))
     np.testing.assert_allclose(np.delete(read, 1, axis=0), np.delete(standing(), 1, axis=0), atol=1e-3)
 
@@ -402,7 +405,7 @@ def test_a_photo_that_is_missing_or_damaged_leaves_nothing_half_written(tmp_path
     photos.mkdir()
     Image.new("RGB", (60, 60)).save(photos / "a.jpg")
     write(tmp_path / "a.csv", "".join(f"{name}.jpg:{row}:{row}\n" for name in "ab"))
-    arguments = ["--format", "csv", tmp_path / "a.csv", "--images", photos, "--out", tmp_path / "out"]
+    arguments = ["--format", "csv", tmp_path / "a.csv", "--images", photos, "--output", tmp_path / "out"]
     with pytest.raises(ValueError, match=r"has no image b\.jpg; add it, or leave"):
         run_script(import_poses.main, *arguments)
     # a head that tells the size, and half of the pixels
@@ -419,14 +422,16 @@ def test_two_files_of_one_photo_are_refused(tmp_path: Path) -> None:
     write(tmp_path / "a_keypoints.json", openpose(standing() + 3))
     files = [tmp_path / "a.json", tmp_path / "a_keypoints.json"]
     with pytest.raises(ValueError, match=r"a second pose of image a\.jpg"):
-        run_script(import_poses.main, "--format", "openpose", *files, "--out", tmp_path / "out", "--frame", "256-256")
+        run_script(
+            import_poses.main, "--format", "openpose", *files, "--output", tmp_path / "out", "--frame", "256-256"
+        )
 
 
 def test_joints_that_are_no_pixels_of_the_photo_are_refused(tmp_path: Path) -> None:
     Image.new("RGB", (176, 256)).save(tmp_path / "a.png")
     for joints, complaint in ((standing() * 9, "lie outside"), (standing() / 300, "between 0 and 1")):
         write(tmp_path / "a.json", openpose(joints))
-        arguments = ["--format", "openpose", tmp_path / "a.json", "--images", tmp_path, "--out", tmp_path / "out"]
+        arguments = ["--format", "openpose", tmp_path / "a.json", "--images", tmp_path, "--output", tmp_path / "out"]
         with pytest.raises(ValueError, match=rf"a\.png: .*{complaint}"):
             run_script(import_poses.main, *arguments)
     assert run_script(import_poses.main, *arguments, "--frame", "1-1") == 0
@@ -435,4 +440,4 @@ def test_joints_that_are_no_pixels_of_the_photo_are_refused(tmp_path: Path) -> N
 def test_a_list_without_a_line_is_no_success(tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv", "name:keypoints_y:keypoints_x\n")
     with pytest.raises(ValueError, match=r"a\.csv holds no keypoints"):
-        run_script(import_poses.main, "--format", "csv", file, "--out", tmp_path / "out")
+        run_script(import_poses.main, "--format", "csv", file, "--output", tmp_path / "out")

@@ -44,7 +44,7 @@ def write_maps(root: Path, values: Callable[[int], np.ndarray], suffix: str = ".
 
 
 def prepare(root: Path, *options: object) -> int:
-    arguments = ["--root", root, "--out", root, "--sizes", "64-48", "--n_worker", 1, *options]
+    arguments = ["--root", root, "--output", root, "--size", "64-48", "--workers", 1, *options]
     return run_script(prepare_data.main, *arguments)
 
 
@@ -188,7 +188,7 @@ def test_both_generators_train_on_maps_and_draw_with_them(
     tree: Path, tmp_path: Path, command: Callable[..., int], system: str
 ) -> None:
     write_maps(tree, lambda index: LABELS.astype(np.uint8), ".png")
-    assert prepare(tree, "--map_channels", 4, "--sizes", "64-32") == 0
+    assert prepare(tree, "--map_channels", 4, "--size", "64-32") == 0
     more = ["data.pose=maps", "data.map_channels=4", "data.image_size=[64,32]", "data.num_workers=0"]
     keys = overrides(system, tree, *more, "trainer.max_steps=1", "trainer.batch_size=2")
     run = ["--config", f"config/{system}_256.yaml", "--name", "run", "--checkpoints_dir", tmp_path / "runs"]
@@ -199,7 +199,7 @@ def test_both_generators_train_on_maps_and_draw_with_them(
 
 def model_with_maps(tree: Path):
     write_maps(tree, lambda index: np.full((*SHAPE, 2), index * 20, np.uint8))
-    assert prepare(tree, "--map_channels", 2, "--sizes", "64-32") == 0
+    assert prepare(tree, "--map_channels", 2, "--size", "64-32") == 0
     return tiny_model("dptn", tree, None, "data.image_size=[64,32]", "data.map_channels=2")
 
 

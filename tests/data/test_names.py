@@ -55,7 +55,7 @@ def pairs_of(lines: Iterable[PairLine]) -> set[tuple[str, str]]:
 
 
 def prepare(root: Path, *options: object) -> int:
-    arguments = ["--root", root, "--out", root, "--sizes", "16-12", "--n_worker", 1, *options]
+    arguments = ["--root", root, "--output", root, "--size", "16-12", "--workers", 1, *options]
     return run_script(prepare_data.main, *arguments)
 
 
@@ -73,7 +73,7 @@ def test_pairs_of_two_people_stop_every_command_unless_asked_for(
 ) -> None:
     root = write_images(tmp_path, FLAT)
     write_pairs(root / "train_pairs.txt", [PairLine(FLAT[0], (FLAT[1], FLAT[2]))])
-    sheet = ["--sheet", tmp_path / "sheet.png"]
+    sheet = ["--output", tmp_path / "sheet.png"]
     assert run_script(check_data.main, "--root", root, *sheet) == 1
     assert f"1 train pairs join two people: {FLAT[0]} with {FLAT[2]}" in capsys.readouterr().out
     assert run_script(check_data.main, "--root", root, "--across_people", *sheet) == 0
@@ -94,7 +94,7 @@ def test_a_flat_list_beside_nested_images_is_refused_before_the_work(
     assert run_script(make_pairs.main, "--root", root) == 0
     flat = f"fashion{NESTED[0].removeprefix('img/').replace('/', '').replace('id_', 'id').replace('1_1_', '1_1')}"
     (root / "train.lst").write_text(f"{flat}\n")
-    assert run_script(check_data.main, "--root", root, "--sheet", tmp_path / "sheet.png") == 1
+    assert run_script(check_data.main, "--root", root, "--output", tmp_path / "sheet.png") == 1
     assert f"{flat} (there as {NESTED[0]})" in capsys.readouterr().out
     for command in (lambda: prepare(root), lambda: run_script(make_pairs.main, "--root", root, "--overwrite")):
         with pytest.raises(ValueError, match=r"1 images of the lists lie there under other names.*check_data .*--fix"):
@@ -114,7 +114,7 @@ def test_two_images_of_one_key_or_one_output_name_are_refused(tmp_path: Path, na
         prepare(root)
     with pytest.raises(ValueError, match="would have one name"):
         run_script(make_pairs.main, "--root", root, "--overwrite")
-    assert run_script(check_data.main, "--root", root, "--across_people", "--sheet", tmp_path / "s.png") == 1
+    assert run_script(check_data.main, "--root", root, "--across_people", "--output", tmp_path / "s.png") == 1
 
 
 def test_an_image_beside_one_in_img_does_not_share_its_keypoints() -> None:

@@ -179,9 +179,7 @@ def test_leftovers_that_are_no_lmdb_are_dropped(tmp_path: Path) -> None:
 
 def test_a_missing_store_says_what_to_run_and_what_is_there(tmp_path: Path) -> None:
     published_store(store_path(tmp_path, (256, 176)), {})
-    with pytest.raises(
-        ValueError, match=r"512-352 does not exist \(beside it: 256-176.*prepare_data .*--sizes 512-352"
-    ):
+    with pytest.raises(ValueError, match=r"512-352 does not exist \(beside it: 256-176.*prepare_data .*--size 512-352"):
         ImageStore(store_path(tmp_path, (512, 352))).keys()
 
 
@@ -194,7 +192,7 @@ def test_missing_keys_and_damaged_or_wrongly_sized_images_are_named(tmp_path: Pa
             ImageStore(path).read(key)
     with pytest.raises(ValueError, match=r"has no image other\.png"):
         ImageStore(path).read("other.png")
-    with pytest.raises(ValueError, match=r"whole.png in store .* is 16x12 .* expected 32x24 .*--sizes 32-24"):
+    with pytest.raises(ValueError, match=r"whole.png in store .* is 16x12 .* expected 32x24 .*--size 32-24"):
         ImageStore(path, (32, 24)).read("whole.png")
 
 
@@ -229,5 +227,5 @@ def test_too_few_file_handles_are_no_damage(tmp_path: Path, monkeypatch: pytest.
 
 
 def test_a_missing_store_asks_for_the_layout(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"scripts\.prepare_data .*--layout LAYOUT --sizes 128-64"):
+    with pytest.raises(ValueError, match=r"scripts\.prepare_data .*--layout LAYOUT --size 128-64"):
         ImageStore(tmp_path / "128-64").keys()

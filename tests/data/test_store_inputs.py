@@ -29,7 +29,7 @@ KEY = store_key(NAMES[1])
 
 
 def prepare(root: Path, *options: object, out: Path | None = None) -> int:
-    arguments = ["--root", root, "--out", out or root, "--sizes", "64-48", "--n_worker", 1, *options]
+    arguments = ["--root", root, "--output", out or root, "--size", "64-48", "--workers", 1, *options]
     return run_script(prepare_data.main, *arguments)
 
 
@@ -146,7 +146,7 @@ def test_unlisted_images_of_an_interrupted_store_are_taken_out(tree: Path) -> No
 
 
 def arguments_of(tree: Path):
-    sys.argv = ["prepare_data", "--root", str(tree), "--out", str(tree)]
+    sys.argv = ["prepare_data", "--root", str(tree), "--output", str(tree)]
     return prepare_data.parse()
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 
 from scripts import blend
 from studio.pictures import GAP
-from tests.runs import BLENDING, run_flags
+from tests.runs import BLENDING
 from tests.tiny import SIZE
 
 A, B, POSE = (f"img/WOMEN/Dresses/id_00000004/01_{view}.jpg" for view in ("1_front", "2_side", "3_back"))
@@ -22,7 +22,7 @@ def draw(command: Callable[..., int], runs: Path) -> Callable[..., int]:
     """Blend A and B with the run of a system; returns the exit code."""
 
     def call(system: str, output: Path, *more: object) -> int:
-        known = [*run_flags(runs, system), "--pose", POSE, "--sources", A, B]
+        known = ["--model", runs / system, "--pose", POSE, "--sources", A, B]
         return command(blend.main, *known, "--output", output, *more)
 
     return call

@@ -21,8 +21,7 @@ def exporting(command: Callable[..., int], tmp_path: Path) -> Callable[..., int]
     """Export a run to the folder `out`; returns the exit code."""
 
     def call(name: str, kind: str) -> int:
-        flags = ["--name", name, "--checkpoints_dir", tmp_path, "--format", kind]
-        return command(export.main, *flags, "--output_dir", tmp_path / "out")
+        return command(export.main, "--model", tmp_path / name, "--format", kind, "--output", tmp_path / "out")
 
     return call
 
@@ -74,4 +73,4 @@ def test_a_truncated_export_and_a_missing_run_are_one_line(exporting, tmp_path, 
     with pytest.raises(ValueError, match="damaged or cut short"):
         StepPose.load(tmp_path / "out")
     assert exporting("none", "safetensors") == 2
-    assert "no checkpoint in" in capsys.readouterr().err
+    assert "there is no model" in capsys.readouterr().err

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data import landmarks
+from data.detectors import DETECTORS
 from data.importers import MEDIAPIPE_33
 from data.openpose import pose_file, read_keypoints
 from data.photos import PHOTO_SIZE
@@ -41,7 +43,7 @@ def environment(folder: Path, joints: np.ndarray, size: tuple[int, int]) -> Path
     python = folder / "bin" / "python"
     python.write_text(STAND_IN.format(python=sys.executable, marks=str(folder / "marks.json")))
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    (folder / extract_landmarks.PACKAGE).touch()
+    (folder / landmarks.PACKAGE).touch()
     return folder
 
 
@@ -55,7 +57,7 @@ def test_landmarks_become_photos_with_joints(
     Image.new("RGB", (90, 70)).save(tmp_path / "empty.webp")
     place = environment(tmp_path / "env", joints, size)
     photos = [tmp_path / "me.jpg", tmp_path / "empty.webp"]
-    arguments = [*photos, "--out", tmp_path / "mine", "--environment", place]
+    arguments = [*photos, "--output", tmp_path / "mine", "--environment", place]
     assert command(extract_landmarks.main, *arguments) == 1
     assert f"bad: no person found in {tmp_path / 'empty.webp'}" in capsys.readouterr().err
     read = to_image_frame(read_keypoints(pose_file(tmp_path / "mine", "img/me.png")), PHOTO_SIZE)
@@ -65,7 +67,7 @@ def test_landmarks_become_photos_with_joints(
 
 
 def test_an_environment_that_cannot_be_made_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extract_landmarks, "PACKAGE", "no/such:package")
+    monkeypatch.setattr(landmarks, "PACKAGE", "no/such:package")
     python = tmp_path / "bin" / "python"
 
     def create(folder: Path, **options: object) -> None:
@@ -73,6 +75,18 @@ def test_an_environment_that_cannot_be_made_is_one_line(tmp_path: Path, monkeypa
         python.write_text("#!/bin/sh\necho first >&2\necho no network >&2\nexit 1\n")
         python.chmod(0o755)
 
-    monkeypatch.setattr(extract_landmarks.venv, "create", create)
+    monkeypatch.setattr(landmarks.venv, "create", create)
     with pytest.raises(ValueError, match=r"cannot be installed into .*: no network; without it, scripts\.extract_pose"):
-        extract_landmarks.make_environment(tmp_path)
+        landmarks.make_environment(tmp_path)
+
+
+def test_the_detector_of_that_name_finds_the_joints_of_one_photograph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joints = PERSON * 600 + (450, 40)
+    joints[NECK] = (joints[2] + joints[5]) / 2
+    monkeypatch.chdir(tmp_path)
+    environment(landmarks.ENVIRONMENT, joints, (700, 900))
+    np.testing.assert_allclose(DETECTORS["mediapipe"](Image.new("RGB", (900, 700))), joints)
+    (landmarks.ENVIRONMENT / "marks.json").write_text("[]")
+    assert DETECTORS["mediapipe"](Image.new("RGB", (900, 700))) is None

@@ -74,7 +74,7 @@ def test_import_of_export_is_the_same_bit_for_bit(system, tmp_path, importing, c
     config = config_of(system)
     first = states(config)
     assert importing(system, config, save(tmp_path, pack(system, first))) == 0
-    flags = ["--name", "run", "--checkpoints_dir", tmp_path / "result"]
+    flags = ["--model", tmp_path / "result" / "run"]
     assert command(export_original.main, *flags, "--output", tmp_path / "out") == 0
     assert importing(system, config, sorted((tmp_path / "out").iterdir()), "--name", "again") == 0
     before = imported(tmp_path)
@@ -125,7 +125,7 @@ def test_training_goes_on_from_a_generator_alone(system, dataset, tmp_path, impo
 def test_a_generator_alone_is_exported_alone(system, tmp_path, importing, command):
     content = to_published(system, "generator", states(config_of(system))["generator_ema"])
     assert importing(system, config_of(system), save(tmp_path, {"g.pth": content})) == 0
-    flags = ["--name", "run", "--checkpoints_dir", tmp_path / "result", "--output", tmp_path / "out"]
+    flags = ["--model", tmp_path / "result" / "run", "--output", tmp_path / "out"]
     assert command(export_original.main, *flags) == 0
     [path] = (tmp_path / "out").iterdir()
     written = torch.load(path)
@@ -246,7 +246,7 @@ def test_export_says_why_a_crossed_run_has_no_published_form(tmp_path, importing
     folder.mkdir(parents=True)
     state = {"format": 1, "step": 3, "config": dump_config(config), **states(config)}
     torch.save(state, folder / "step_00000003.pt")
-    flags = ["--name", "run", "--checkpoints_dir", tmp_path / "result", "--output", tmp_path / "out"]
+    flags = ["--model", tmp_path / "result" / "run", "--output", tmp_path / "out"]
     assert command(export_original.main, *flags) == 2
     assert "no published system: schedule.kind is quantize" in capsys.readouterr().err
 
@@ -260,6 +260,6 @@ def test_a_config_without_a_discriminator_is_no_published_system(system, tmp_pat
     assert importing(system, config, save(tmp_path, pack(system, states(config_of(system))))) == 2
     assert f"error: discriminator is null; import {system} with its discriminator" in capsys.readouterr().err
     save_run(tmp_path / "result" / "mine", config)
-    flags = ["--name", "mine", "--checkpoints_dir", tmp_path / "result", "--output", tmp_path / "out"]
+    flags = ["--model", tmp_path / "result" / "mine", "--output", tmp_path / "out"]
     assert command(export_original.main, *flags) == 2
     assert "error: this run is no published system: discriminator.kind is None, " in capsys.readouterr().err

@@ -83,7 +83,7 @@ def imported(folder: Path, system: str, files: list[Path], name: str) -> tuple[i
 @pytest.mark.slow
 @pytest.mark.parametrize("system", CONFIGS)
 def test_a_published_size_file_imports_within_its_size_and_draws(system, dataset, raw_dataset, tmp_path):
-    sizes = ["-m", "scripts.prepare_data", "--root", raw_dataset, "--out", raw_dataset, "--sizes", "256-176"]
+    sizes = ["-m", "scripts.prepare_data", "--root", raw_dataset, "--output", raw_dataset, "--size", "256-176"]
     subprocess.run([sys.executable, *map(str, sizes)], check=True, capture_output=True)
     contents = containers(system)
     whole, alone, old = [tmp_path / name for name in contents], tmp_path / "generator.pt", tmp_path / "old.pt"

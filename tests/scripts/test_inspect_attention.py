@@ -10,7 +10,6 @@ import pytest
 from PIL import Image
 
 from scripts import inspect_attention
-from tests.runs import run_flags
 from tests.tiny import SIZE
 
 SOURCE, POSE = (f"img/WOMEN/Dresses/id_00000004/01_{view}.jpg" for view in ("1_front", "2_side"))
@@ -23,8 +22,8 @@ def look(command: Callable[..., int], runs: Path) -> Callable[..., int]:
     """Look inside the run of a system; returns the exit code."""
 
     def call(system: str, output: Path, *more: object) -> int:
-        known = [*run_flags(runs, system), "--source", SOURCE, "--pose", POSE]
-        return command(inspect_attention.main, *known, "--output_dir", output, *more)
+        known = ["--model", runs / system, "--source", SOURCE, "--pose", POSE]
+        return command(inspect_attention.main, *known, "--output", output, *more)
 
     return call
 

@@ -64,10 +64,10 @@ def write_market(root: Path) -> Path:
 
 def test_both_generators_train_on_market_and_draw(tmp_path: Path, command: Callable[..., int]) -> None:
     root = write_market(tmp_path / "market")
-    assert command(import_poses.main, "--format", "csv", root / "annotation.csv", "--out", root) == 0
+    assert command(import_poses.main, "--format", "csv", root / "annotation.csv", "--output", root) == 0
     assert command(make_pairs.main, "--root", root, "--csv", root / "train.csv", root / "test.csv") == 0
-    options = ["--layout", "market", "--sizes", "128-64", "--n_worker", 1]
-    assert command(prepare_data.main, "--root", root, "--out", root, *options) == 0
+    options = ["--layout", "market", "--size", "128-64", "--workers", 1]
+    assert command(prepare_data.main, "--root", root, "--output", root, *options) == 0
     for system in SHRUNK:
         config = ["--config", f"config/{system}_market.yaml", "--name", system, "--checkpoints_dir", tmp_path / "runs"]
         changes = [f"data.root={root}", *MARKET, *SHRUNK[system]]
@@ -95,13 +95,13 @@ def test_own_photos_are_drawn_in_each_others_poses(tmp_path: Path, command: Call
         rows = np.concatenate([joints, np.ones((len(JOINTS), 1))], axis=1).ravel().tolist()
         (tmp_path / f"{name}_keypoints.json").write_text(json.dumps({"people": [{"pose_keypoints_2d": rows}]}))
     files = sorted(tmp_path.glob("*.json"))
-    assert command(import_poses.main, "--format", "openpose", *files, "--images", photos, "--out", root) == 0
+    assert command(import_poses.main, "--format", "openpose", *files, "--images", photos, "--output", root) == 0
     for name in ("ann", "bob"):
         joints = to_image_frame(read_keypoints(pose_file(root, f"img/{name}.png")), PHOTO_SIZE)
         pixels = np.asarray(Image.open(root / "img" / f"{name}.png"))[..., 0]
         assert all(pixels[int(y), int(x)] < 40 for x, y in joints)
     assert command(make_pairs.main, "--root", root, "--every") == 0
-    assert command(prepare_data.main, "--root", root, "--out", root, "--sizes", "64-48", "--n_worker", 1) == 0
+    assert command(prepare_data.main, "--root", root, "--output", root, "--size", "64-48", "--workers", 1) == 0
     config = save_run(tmp_path / "nted", tiny_config("nted", root))
     known = ["--config", config, "--name", "nted", "--checkpoints_dir", tmp_path]
     assert command(inference.main, *known, "--output_dir", tmp_path / "out", f"data.root={root}") == 0
@@ -125,7 +125,7 @@ def test_extract_pose_runs_from_a_photo_to_files_with_weights_of_the_real_name(
     torch.save(state, folder / Path(KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.url).name)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     write_photo(tmp_path / "me.jpg", (160, 120), PERSON * 140 + (60, 10))
-    options = ["--out", tmp_path / "mine", "--threshold", -1e6, "--device", "cpu"]
+    options = ["--output", tmp_path / "mine", "--threshold", -1e6, "--device", "cpu"]
     assert command(extract_pose.main, tmp_path / "me.jpg", *options) == 0
     joints = read_keypoints(pose_file(tmp_path / "mine", "img/me.png"))
     assert np.isfinite(joints).all()

@@ -26,7 +26,9 @@ def make_strip(pictures, border, is_framed, colour):
 @pytest.fixture
 def split(tmp_path, monkeypatch):
     def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["split_strips", str(tmp_path / "in"), str(tmp_path / "out"), *arguments])
+        monkeypatch.setattr(
+            sys, "argv", ["split_strips", str(tmp_path / "in"), f"--output={tmp_path / 'out'}", *arguments]
+        )
         return run(split_strips.main)
 
     return call

@@ -12,7 +12,7 @@ from PIL import Image
 from scripts import style_mix
 from studio.mixing import mix_grid
 from studio.people import Gallery
-from tests.runs import NUM_STEPS, run_flags, tiny_model
+from tests.runs import NUM_STEPS, tiny_model
 from tests.tiny import SIZE
 
 A, B, POSE = (f"img/WOMEN/Dresses/id_00000004/01_{view}.jpg" for view in ("1_front", "2_side", "3_back"))
@@ -23,7 +23,7 @@ def mix(command: Callable[..., int], runs: Path, tmp_path: Path) -> Callable[...
     """Write `mix.png` with the run of a system; returns the exit code."""
 
     def call(system: str, *more: object) -> int:
-        return command(style_mix.main, *run_flags(runs, system), "--output", tmp_path / "mix.png", *more)
+        return command(style_mix.main, "--model", runs / system, "--output", tmp_path / "mix.png", *more)
 
     return call
 

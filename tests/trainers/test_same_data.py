@@ -52,7 +52,7 @@ def copied(dataset: Path, root: Path, change, command, *more: object) -> Path:
     """A copy of the data, changed, with a store built anew."""
     shutil.copytree(dataset, root)
     change(root)
-    flags = ["--root", root, "--out", root, "--sizes", f"{SIZE[0]}-{SIZE[1]}", "--n_worker", 1, "--overwrite"]
+    flags = ["--root", root, "--output", root, "--size", f"{SIZE[0]}-{SIZE[1]}", "--workers", 1, "--overwrite"]
     assert command(prepare_data.main, *flags, *more) == 0
     return root
 

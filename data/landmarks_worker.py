@@ -1,6 +1,6 @@
-"""Landmarks of photos, found by MediaPipe. Runs in an environment of its own (scripts.extract_landmarks makes it).
+"""Landmarks of photos, found by MediaPipe. Runs in an environment of its own (data/landmarks.py makes it).
 
-    ENVIRONMENT/bin/python -I scripts/landmarks_worker.py FOLDER
+    ENVIRONMENT/bin/python -I data/landmarks_worker.py FOLDER
 
 For every `FOLDER/NAME.npy`, an (H, W, 3) uint8 RGB image, a `NAME.json`: the 33 landmarks of the person, or an empty
 list where nobody is found.
