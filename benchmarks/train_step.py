@@ -48,7 +48,8 @@ class Side:
         options = (arguments.config, str(arguments.batch_size or 0), str(arguments.threads or 0), *arguments.overrides)
         # -P: the folder of the worker's file stays out of the way of the revision's own packages
         command = [sys.executable, "-P", str(WORKER), *options]
-        shared = {**os.environ, "PYTHONPATH": f"{root}:{ROOT}", **_meeting_point(num_processes)}
+        path = ":".join(filter(None, (str(root), str(ROOT), os.environ.get("PYTHONPATH"))))
+        shared = {**os.environ, "PYTHONPATH": path, **_meeting_point(num_processes)}
         self.processes = [
             subprocess.Popen(
                 command,
