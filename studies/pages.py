@@ -20,7 +20,7 @@ from studies.results import Results
 from studies.runs import Folders
 
 Rows = list[Sequence[str]]
-ARMS = ["arm", "runs", "steps", "training, PFLOP", "training, min", "an image, GFLOP", "parameters, M", "rate"]
+ARMS = ["arm", "runs", "steps", "training, TFLOP", "training, min", "an image, GFLOP", "parameters, M", "rate"]
 DIFFERENCES = [
     "arm - other",
     "metric",
@@ -54,7 +54,7 @@ def page(report: Report, rows: tuple[list[str], list[str]]) -> str:
         scores=(["", *map(title_of, shown)], score_rows(report, shown)),
         primary=(DIFFERENCES, difference_rows(report, primary=True)),
         others=(DIFFERENCES[:-1], difference_rows(report, primary=False)),
-        plots=curves(report, "flops", 1e15, "training, PFLOP") + curves(report, "seconds", 60, "training, minutes"),
+        plots=curves(report, "flops", 1e15, "training, TFLOP") + curves(report, "seconds", 60, "training, minutes"),
         head=head_plot(report),
         labels=rows[0],
         strips=rows[1],
@@ -88,7 +88,7 @@ def arm_rows(report: Report) -> Rows:
             name,
             str(arm["runs"]),
             str(arm["steps"] or "–"),
-            number(_divided(arm["training_flops"], 1e15)),
+            number(_divided(arm["training_flops"], 1e12)),
             number(_divided(arm["seconds"], 60), 3),
             number(arm["image_flops"] / 1e9),
             number(arm["parameters"] / 1e6, 3),

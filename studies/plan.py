@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -58,7 +58,7 @@ class People(Section):
 
 
 class Study(Section):
-    """The whole study. `scales` holds other sizes of it: what they name replaces what stands here, overrides add up."""
+    """The whole study. What a scale names replaces what stands here, but overrides of all arms are added to those."""
 
     about: str = Field("", description="the question")
     base: str = Field(description="config that all arms inherit, relative to the study's file")
@@ -221,18 +221,11 @@ def load_study(path: Path, scale: str | None = None) -> Study:
 
 
 def _scaled(values: Mapping[str, Any], scale: Mapping[str, Any]) -> dict[str, Any]:
-    """What a scale names in place of what stands there; overrides are added after those that stand there."""
-    merged = {**values, **scale}
-    merged["config"] = _added(values, scale)
-    merged["arms"] = {name: dict(arm or {}) for name, arm in (values.get("arms") or {}).items()}
+    """A study at a scale: options of arms one by one, overrides of all arms after those that stand there."""
+    arms = dict(values["arms"])
     for name, arm in (scale.get("arms") or {}).items():
-        own = merged["arms"].get(name, {})
-        merged["arms"][name] = {**own, **arm, "config": _added(own, arm)}
-    return merged
-
-
-def _added(values: Mapping[str, Any], scale: Mapping[str, Any]) -> Sequence[str]:
-    return [*(values.get("config") or ()), *(scale.get("config") or ())]
+        arms[name] = {**arms.get(name, {}), **arm}
+    return {**values, **scale, "arms": arms, "config": [*(values.get("config") or ()), *(scale.get("config") or ())]}
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -242,6 +235,6 @@ def _read(path: Path) -> dict[str, Any]:
         raise ValueError(f"study {path} does not exist; see config/studies") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
+    if not isinstance(values, dict) or not isinstance(values.get("arms"), dict):
         raise ValueError(f"{path} holds no study; it needs base, arms, control and budget")
-    return values
+    return {**values, "arms": {name: arm or {} for name, arm in values["arms"].items()}}

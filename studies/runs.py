@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from metrics.slices import is_better_high
-from studies.plan import Plan, Point, Run
+from studies.plan import ENDLESS, Plan, Point, Run
 from studies.results import Found, Results
 from studies.scoring import Judge
 from trainers.checkpoints import checkpoint_path
@@ -99,7 +99,9 @@ def _train_to(point: Point, trainer: Trainer, results: Results, request: StopReq
     end = deadline
     if point.seconds is not None:
         end = min(deadline, start + point.seconds - results.seconds(before))
-    until = Until(request, trainer.engine, point.step, end)
+    # the last point is the run's own end, which draws its picture and speaks of its step head
+    step = point.step if point.step < trainer.total_steps else ENDLESS
+    until = Until(request, trainer.engine, step, end)
     if not until.received:
         trainer.train(until)
         results.add_time(trainer.engine.step - before, time.monotonic() - start)

@@ -75,6 +75,16 @@ def test_holm_by_hand():
     )
 
 
+def test_few_studies_of_equal_arms_call_two_of_them_different():
+    """Seven comparisons of five runs with one control: one study of twenty may be wrong, and few more by chance."""
+    random, wrong = np.random.default_rng(0), 0
+    for _ in range(300):
+        control, *arms = random.normal(0, 1, (8, 5))
+        adjusted = holm({str(number): welch(arm, control)[1] for number, arm in enumerate(arms)})
+        wrong += min(adjusted.values()) < 0.05
+    assert wrong <= stats.binom.ppf(0.975, 300, 0.05)
+
+
 @pytest.mark.parametrize(
     ("over_seeds", "over_both", "adjusted", "sign"),
     [
