@@ -9,8 +9,9 @@ import numpy as np
 
 from config.schema import Config
 from data.frames import keypoint_frame, usual_frame
+from data.lists import check_listed
 from data.openpose import pose_file, read_keypoints
-from data.pairs import output_name, store_key
+from data.pairs import output_name, read_list, store_key
 from data.pose import face_box, to_image_frame
 from data.store import ImageStore, store_path
 from images.names import person_of
@@ -44,6 +45,14 @@ class Dataset:
         path = pose_file(self.root, name)
         frame = keypoint_frame(self.root, usual_frame(name))
         return to_image_frame(read_keypoints(path), self.size, frame=frame) if path.is_file() else None
+
+    def reals(self) -> list[ImageFile]:
+        """The images of train.lst, none where there is no such list; raises ValueError where one is missing."""
+        path = self.root / "train.lst"
+        names = read_list(path) if path.is_file() else []
+        if self.has_raw:
+            check_listed(self.root, names)
+        return [self.image(name) for name in names]
 
     def pair(self, source: str, target: str) -> Pair:
         """The pair of one line of the test list."""

@@ -15,7 +15,13 @@ from metrics.task import COPY_SOURCE, Task
 
 
 def score_task(name: str, task: Task, scorer: Scorer, cache: Path) -> tuple[Report, list[TrackScores]] | None:
-    """The report of a task and the scores behind it, on the main process; None on the others.
+    """The report of a task and the scores behind it, on the main process; None on the others. Raises like `measure`."""
+    scores, about, _ = measure(task, scorer, cache)
+    return (build_report(name, task, scorer, scores, about), scores) if scores else None
+
+
+def measure(task: Task, scorer: Scorer, cache: Path) -> tuple[list[TrackScores], dict[str, Any], Reals | None]:
+    """The scores of a task's tracks, on the main process, what there is to say of the reals, and the reals.
 
     Statistics of the reals are kept in the folder `cache`. Raises ValueError for an image that is damaged or of another
     size, and for reals that the protocol does not expect.
@@ -30,8 +36,7 @@ def score_task(name: str, task: Task, scorer: Scorer, cache: Path) -> tuple[Repo
     gallery = load_gallery(task, scorer)
     if gallery is not None:
         about["gallery"] = f"{len(gallery.names)} images of {gallery.num_persons} persons"
-    scores = score_tracks(task, scorer, reals, gallery)
-    return (build_report(name, task, scorer, scores, about), scores) if scores else None
+    return score_tracks(task, scorer, reals, gallery), about, reals
 
 
 def check_reals(content: str, protocol: Protocol) -> None:

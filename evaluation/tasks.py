@@ -10,8 +10,7 @@ from pathlib import Path
 import torch
 
 from config.schema import Config
-from data.lists import check_listed
-from data.pairs import output_name, read_list, read_pairs
+from data.pairs import output_name, read_pairs
 from evaluation.dataset import Dataset
 from evaluation.manifest import FILE, Manifest, read_manifest
 from images.names import dataset_of, person_of
@@ -79,7 +78,7 @@ def _from_config(request: Request, manifest: Manifest | None) -> Task:
     """The test pairs of a run's configuration; reals are train.lst where there is one."""
     assert request.config is not None
     dataset = Dataset(request.config, request.protocol.scored_size(request.config.data.image_size))
-    listed, reals = dataset.root / "test_pairs.txt", dataset.root / "train.lst"
+    listed = dataset.root / "test_pairs.txt"
     every = {output_name(line.sources[0], line.target): (line.sources[0], line.target) for line in read_pairs(listed)}
     if manifest and (unknown := sorted(set(manifest.names) - every.keys())):
         raise ValueError(f"{unknown[0]} of {request.generated / FILE} is no pair of {listed}; give the data it is of")
@@ -94,10 +93,7 @@ def _from_config(request: Request, manifest: Manifest | None) -> Task:
         "ground_truth_only": sorted(every.keys() - present.keys()),
     }
     _add_tracks(task, request, {name: present[name] for name in names})
-    real_names = read_list(reals) if reals.is_file() else []
-    if dataset.has_raw:
-        check_listed(dataset.root, real_names)
-    task.reals = [dataset.image(name) for name in real_names]
+    task.reals = dataset.reals()
     return task
 
 

@@ -32,12 +32,12 @@ _STYLE: Any = {
 
 def line_plot(
     lines: Mapping[str, Values],
-    x: Sequence[float] | None = None,
+    x: Sequence[float] | Mapping[str, Sequence[float]] | None = None,
     x_label: str = "step",
     bands: Mapping[str, Sequence[Interval | None]] | None = None,
     references: Mapping[str, float | None] | None = None,
 ) -> str:
-    """Lines over common places, with bands of intervals and dashed references, as an address of an SVG.
+    """Lines over common places, or each over its own, with bands of intervals and dashed references: an SVG's address.
 
     What is None or not finite leaves a gap; "" where there is nothing to plot.
     """
@@ -48,7 +48,8 @@ def line_plot(
     with matplotlib.rc_context(_STYLE):
         figure, axes = _axes()
         for name, values in known.items():
-            places = list(x if x is not None else range(len(values)))
+            own = x.get(name) if isinstance(x, Mapping) else x
+            places = list(own if own is not None else range(len(values)))
             (drawn,) = axes.plot(places, values, marker="o" if len(values) <= 40 else None, markersize=3, label=name)
             spans = [(p, *span) for p, span in zip(places, (bands or {}).get(name, ()), strict=False) if span]
             if spans:

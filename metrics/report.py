@@ -180,15 +180,15 @@ def markdown(report: Report) -> str:
     rows = [_values(step["label"], step, metrics) for step in report["steps"]]
     if report["copy_source"]:
         rows.append(_values("copy of the source", report["copy_source"], metrics))
-    lines += ["Against the ground truth:", "", *_markdown_table(["", *metrics], rows)]
+    lines += ["Against the ground truth:", "", *markdown_table(["", *metrics], rows)]
     leveled = [_values(step["label"], step["at_level"], metrics) for step in report["steps"] if step["at_level"]]
     if leveled:
         lines += ["", "Against the ground truth of the step's own level:", ""]
-        lines += _markdown_table(["", *metrics], leveled)
+        lines += markdown_table(["", *metrics], leveled)
     for kind, groups in report["slices"].items():
         lines += ["", f"## By {kind.replace('_', ' ')}", ""]
         columns = ["count", "clusters", *(name for name in metrics if any(name in group for group in groups.values()))]
-        lines += _markdown_table(["", *columns], [_values(name, group, columns) for name, group in groups.items()])
+        lines += markdown_table(["", *columns], [_values(name, group, columns) for name, group in groups.items()])
     for part in ("protocol", "counts", "reals", "origin", "made", "versions"):
         if report[part]:
             lines += ["", f"## {part.capitalize()}", "", *(f"- {key}: {value}" for key, value in report[part].items())]
@@ -242,7 +242,7 @@ def _values(name: str, means: Mapping[str, Any], metrics: Sequence[str]) -> list
     return [name, *(means.get(metric) for metric in metrics)]
 
 
-def _markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     cells = [[_cell(value) for value in row] for row in rows]
     return [f"| {' | '.join(row)} |" for row in [list(header), ["---"] * len(header), *cells]]
 

@@ -44,7 +44,7 @@ class Validation:
         indices = spread(len(self.dataset), min(NUM_STRIPS, len(self.dataset)))
         (batch,) = test_loader(self.dataset, len(indices), num_workers=0, indices=indices)
         batch = to_device(batch, self.world.device)
-        steps = self._draw(engine, batch)
+        steps = self.draw(engine, batch)
         columns = [to_uint8(images) for images in (batch["source_image"], *steps, batch["target_image"])]
         rows = []
         for index, pose in enumerate(batch["target_pose"]):
@@ -77,7 +77,8 @@ class Validation:
         labels = ["step_accuracy_real", "step_accuracy_fake"] if self.scores_labels else []
         return [*metrics, *by_step, *labels]
 
-    def _draw(self, engine: Engine, batch: Batch) -> list[Tensor]:
+    def draw(self, engine: Engine, batch: Batch) -> list[Tensor]:
+        """The EMA generator's image (B, 3, H, W) of every step, for a batch on the device."""
         pair = Pair(batch["source_image"], batch["source_pose"], batch["target_pose"])
         with engine.autocast():
             noise = batch["noise"][:, 0]
@@ -86,7 +87,7 @@ class Validation:
     def _score(self, engine: Engine, batch: Batch) -> dict[str, float]:
         """Sums over a batch."""
         sums: dict[str, float] = {}
-        for step, images in enumerate(self._draw(engine, batch)):
+        for step, images in enumerate(self.draw(engine, batch)):
             target = self.schedule.degrade(batch["target_image"], step + 1)
             if self.scores_labels:
                 for kind, shown in (("real", target), ("fake", images)):

@@ -1,0 +1,137 @@
+"""One run of a study: an ordinary run folder, trained from point to point of its budget and scored at each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from metrics.slices import is_better_high
+from studies.plan import ENDLESS, Plan, Point, Run
+from studies.results import Found, Results
+from studies.scoring import Judge
+from trainers.checkpoints import checkpoint_path
+from trainers.distributed import World
+from trainers.engine import Engine
+from trainers.lock import locked
+from trainers.signals import StopRequest
+from trainers.step_head import recent_accuracy
+from trainers.trainer import Trainer
+
+
+class Until(StopRequest):
+    """Stops a training at a point of its budget, at a deadline, or where another request says so.
+
+    Args:
+        request: of signals. engine: of the training. step: where to stop. deadline: when, by `time.monotonic`.
+    """
+
+    def __init__(self, request: StopRequest, engine: Engine, step: int, deadline: float) -> None:
+        super().__init__()
+        self.request, self.engine, self.step, self.deadline = request, engine, step, deadline
+
+    @property
+    def received(self) -> bool:
+        return self.request.received or self.engine.step >= self.step or time.monotonic() >= self.deadline
+
+
+class Folders:
+    """Where a study's files are: ordinary run folders, the small files of scores, and statistics of the reals."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.runs, self.scores, self.cache = folder, folder / "runs", folder / "scores", folder / "cache"
+
+    def results(self, run: Run) -> Results:
+        """The small files of a run."""
+        return Results(self.scores, run)
+
+
+def is_finished(plan: Plan, run: Run, folders: Folders) -> bool:
+    """Whether all points of a run are scored; raises ValueError where that was under another budget."""
+    return all(folders.results(run).read(point) is not None for point in plan.points(run))
+
+
+def chosen_rate(plan: Plan, arm: str, folders: Folders) -> float | None:
+    """The factor of an arm's learning rates whose trial was best by the primary metric; None before all were made."""
+    trials = plan.trials(arm)
+    if not trials:
+        return plan.study.rates[0]
+    scores = {}
+    for run in trials:
+        (point,) = plan.points(run)
+        found = folders.results(run).read(point)
+        if found is None:
+            return None
+        scores[run.trial] = _primary(plan, found)
+    sign = 1 if is_better_high(plan.study.primary) else -1
+    return max(scores, key=lambda rate: sign * scores[rate])
+
+
+def carry_on(plan: Plan, run: Run, folders: Folders, world: World, request: StopRequest, deadline: float) -> bool:
+    """Train and score a run from where it is; whether it reached its end.
+
+    Args:
+        request: says when to stop early. deadline: by `time.monotonic`, when to stop for now.
+
+    Raises:
+        ValueError: its learning rate is not chosen yet, or what `Trainer` and `Judge` raise.
+    """
+    rate = run.trial or chosen_rate(plan, run.arm, folders)
+    if rate is None:
+        raise ValueError(f"the learning rate of {run.arm} is not chosen yet; run the study without --run")
+    folder, results = folders.runs / run.name, folders.results(run)
+    points = [point for point in plan.points(run) if results.read(point) is None]
+    with locked(folder):
+        trainer = Trainer(plan.config(run, rate), folder, world)
+        judge = Judge(plan, run, trainer, folders.cache)
+        for point in points:
+            if not _train_to(point, trainer, results, request, deadline):
+                return False
+            _keep(folder, trainer.engine.step)
+            _score(plan, point, trainer, judge, results)
+    return True
+
+
+def _train_to(point: Point, trainer: Trainer, results: Results, request: StopRequest, deadline: float) -> bool:
+    """Train until a point of the budget; whether it was reached."""
+    before, start = trainer.engine.step, time.monotonic()
+    end = deadline
+    if point.seconds is not None:
+        end = min(deadline, start + point.seconds - results.seconds(before))
+    # the last point is the run's own end, which draws its picture and speaks of its step head
+    step = point.step if point.step < trainer.total_steps else ENDLESS
+    until = Until(request, trainer.engine, step, end)
+    if not until.received:
+        trainer.train(until)
+        results.add_time(trainer.engine.step - before, time.monotonic() - start)
+    if point.seconds is not None:
+        return results.seconds(trainer.engine.step) >= point.seconds
+    return trainer.engine.step >= point.step
+
+
+def _keep(folder: Path, step: int) -> None:
+    """Keep the checkpoint of a point, which the newer ones would push out: another name of the same file."""
+    kept, checkpoint = folder / "points" / f"step_{step:08d}.pt", checkpoint_path(folder / "checkpoints", step)
+    kept.parent.mkdir(exist_ok=True)
+    kept.unlink(missing_ok=True)
+    try:
+        os.link(checkpoint, kept)
+    except OSError:  # a file system without links
+        shutil.copy2(checkpoint, kept)
+
+
+def _score(plan: Plan, point: Point, trainer: Trainer, judge: Judge, results: Results) -> None:
+    step, log = trainer.engine.step, (trainer.folder / "log.jsonl").read_text().splitlines()
+    scored = judge.score(with_gram=point.share == 1)
+    place = Point(point.number, point.share, step, point.seconds)
+    flops = step * plan.costs[results.run.arm].step_flops
+    found = Found(place, flops, results.seconds(step), scored.means, scored.head, recent_accuracy(log, step))
+    if plan.study.primary not in found.means:
+        have = ", ".join(sorted(found.means))
+        raise ValueError(f"{plan.path}: primary is {plan.study.primary}, which nobody computes; there are {have}")
+    results.write(found, scored)
+
+
+def _primary(plan: Plan, found: Found) -> float:
+    return found.means[plan.study.primary]
