@@ -89,10 +89,10 @@ def make_data(study: Study, path: Path) -> None:
         raise ValueError(f"{path} names no `people` to draw; it is made on data of your own (data.root)")
     data = arm_config(study, path, study.control).data
     (height, width), people = data.image_size, study.people
-    drawn = ("--size", 4 * height, round(4 * height * 750 / 1101))
+    drawn = ("--size", f"{4 * height}-{round(4 * height * 750 / 1101)}")
     counts = ("--people", people.people, "--views", people.views, "--seed", people.seed)
     _python("-m", "scripts.make_synthetic", "--out", data.root, *counts, *drawn, "--overwrite")
-    places, sizes = ("--root", data.root, "--out", data.root), ("--sizes", f"{height}-{width}")
+    places, sizes = ("--root", data.root, "--out", data.root), ("--size", f"{height}-{width}")
     _python("-m", "scripts.prepare_data", *places, *sizes, "--overwrite")
 
 
