@@ -91,6 +91,15 @@ class OptimConfig(Section):
 class TrainerConfig(Section):
     """The loop."""
 
+    start_from: str | None = Field(
+        None, description="a run's folder, a checkpoint or an exported folder whose networks a new run begins with"
+    )
+    start_with: Literal["ema", "trained"] = Field(
+        "ema", description="which generator of `start_from`: its average, or the one that was trained"
+    )
+    freeze: tuple[str, ...] = Field(
+        (), description="parts that training leaves as they are, e.g. [generator.reference_encoder]"
+    )
     epochs: int = Field(200, ge=1, description="passes over the pairs file")
     max_steps: int | None = Field(
         None, ge=1, description="optimizer steps, in which `epochs` pass for the learning rates; null: from epochs"

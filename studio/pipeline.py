@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -27,9 +27,9 @@ from models.layers import GeneratorOutput
 from models.rollout import Pair, generate, switched
 from studio.inputs import Images, Maps, OneImage, image_batch, is_single, map_batch, same_kind
 from trainers import checkpoints
+from trainers.checkpoints import CONFIG_FILE, WEIGHTS_FILE
 from trainers.ema import settle_old_average
 
-WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.yaml"
 # models that come with the project, a folder each as scripts.export writes it; where train.py keeps its runs
 ASSETS, RUNS = Path(__file__).resolve().parent.parent / "assets", Path("result")
 Steps = Literal["last", "all"]
@@ -81,20 +81,20 @@ class StepPose:
         Raises:
             ValueError: nothing there, a damaged file, one with code in it, or one of another config.
         """
-        saved = _read(find_model(path), which)
+        file, state = checkpoints.read_model(find_model(path), which)
         if config is not None:
-            checkpoints.check_config(saved.file, saved.config, config, checkpoints.GENERATOR_KEYS)
-        config = config or checkpoints.saved_config(saved.config)
+            checkpoints.check_config(file, state["config"], config, checkpoints.GENERATOR_KEYS)
+        config = config or checkpoints.saved_config(state["config"])
         # a seed of its own: drawing the weights that are replaced next must not disturb the caller's randomness
         with torch.random.fork_rng(devices=[]):
             generator = build_generator(config.generator, config.data.pose_channels, config.schedule.num_steps)
         try:
-            generator.load_state_dict(saved.weights)
+            generator.load_state_dict(state["generator_ema"])
         except RuntimeError as error:
             reason = " ".join(str(error).split())[:200]
-            raise ValueError(f"{saved.file} does not fit its own config: {reason}") from None
-        settle_old_average(generator, saved.format)
-        return cls(config, generator.to(device), saved.step, dtype, compile_mode)
+            raise ValueError(f"{file} does not fit its own config: {reason}") from None
+        settle_old_average(generator, state["format"])
+        return cls(config, generator.to(device), state["step"], dtype, compile_mode)
 
     @property
     def image_size(self) -> tuple[int, int]:
@@ -268,44 +268,6 @@ def find_model(name: str | Path) -> Path:
 def shipped_models() -> list[str]:
     """Names of the models that come with the project."""
     return sorted(weights.parent.name for weights in ASSETS.glob(f"*/{WEIGHTS_FILE}"))
-
-
-class _Saved(NamedTuple):
-    """A generator as it lies on the disk; `config` is YAML text, `step` counts optimizer steps."""
-
-    file: Path
-    weights: dict[str, Tensor]
-    config: str
-    step: int
-    format: int
-
-
-def _read(path: Path, which: int | None) -> _Saved:
-    if (path / WEIGHTS_FILE).is_file():
-        return _read_export(path)
-    file: Path | None = path
-    if path.suffix != ".pt":
-        file = checkpoints.find_checkpoint(path / "checkpoints", which)
-    if file is None:
-        raise ValueError(f"no checkpoint in {path / 'checkpoints'}; train with train.py --name {path.name} first")
-    state = checkpoints.load_checkpoint(file, mmap=True)  # the generator is a fifth of it
-    if missing := {"generator_ema", "config", "step"} - state.keys():
-        raise ValueError(f"{file} has no {', '.join(sorted(missing))}; use a checkpoint that train.py wrote")
-    return _Saved(file, state["generator_ema"], state["config"], state["step"], state["format"])
-
-
-def _read_export(folder: Path) -> _Saved:
-    from safetensors import SafetensorError, safe_open
-
-    file = folder / WEIGHTS_FILE
-    try:
-        with safe_open(file, "pt") as opened:
-            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  (not a dict)
-            metadata = opened.metadata() or {}
-    except SafetensorError as error:
-        raise ValueError(f"{file} is damaged or cut short ({error}); export it again") from None
-    step, format_ = (int(metadata.get(name, default)) for name, default in (("step", 0), ("format", 1)))
-    return _Saved(file, weights, (folder / CONFIG_FILE).read_text(), step, format_)
 
 
 class _Compiled(nn.Module):

@@ -1,4 +1,4 @@
-"""The commands of the README and of docs/using.md name things that exist; those marked `<!-- run -->` run, tiny."""
+"""The commands of README, docs/using.md and docs/training.md name things that exist; the marked ones run, tiny."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from tests.scripts.test_own_data import PERSON, write_photo
 from tests.studio.test_photographs import write_openpose
 
 ROOT = Path(__file__).resolve().parent.parent
-README, USING = (ROOT / "README.md").read_text(), (ROOT / "docs/using.md").read_text()
+README, USING, TRAINING = ((ROOT / name).read_text() for name in ("README.md", "docs/using.md", "docs/training.md"))
+ALL = "\n".join((README, USING, TRAINING))
 BLOCK = re.compile(r"(<!-- run -->\n)?```bash\n(.*?)```", re.DOTALL)
 ASSIGNMENT = re.compile(r"[A-Z]+=.*")
 ENTRY_POINTS = ("train.py", "inference.py", "eval_step.py", "serve.py")
@@ -75,7 +76,7 @@ def smaller(words: list[str]) -> list[str]:
 
 def test_every_flag_that_is_named_exists(python, capsys):
     used: dict[tuple[str, ...], set[str]] = {}
-    for words in filter(None, map(python_words, commands(README) + commands(USING))):
+    for words in filter(None, map(python_words, commands(ALL))):
         if words[0] in ENTRY_POINTS or words[0] == "-m":
             entry = tuple(words[:2]) if words[0] == "-m" else (words[0],)
             used.setdefault(entry, set()).update(word for word in words if word.startswith("--"))
@@ -87,7 +88,7 @@ def test_every_flag_that_is_named_exists(python, capsys):
 
 
 def test_every_configuration_and_override_that_is_named_is_valid():
-    for words in commands(README) + commands(USING):
+    for words in commands(ALL):
         config = option(words, "--config")
         if config and config.startswith("config/"):
             load_config(ROOT / config, own_overrides(words))
@@ -149,17 +150,18 @@ def test_every_file_in_the_table_of_the_architecture_page_exists():
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that looks like a checkout, with synthetic people and the two runs of the demo at tiny size."""
+    """A folder that looks like a checkout, with synthetic people, twice, at tiny size."""
     folder = tmp_path_factory.mktemp("clone")
     for path in ROOT.iterdir():
         if path.name not in ("dataset", "result") and not path.name.startswith("."):
             (folder / path.name).symlink_to(path)
-    data = ("--output", "dataset/demo")
     size = "-".join(str(2 * side) for side in tiny.SIZE)
-    make_people = ["-m", "scripts.make_synthetic", *data, "--people", "8", "--views", "3", "--workers", "1", "--size"]
-    stores = ["-m", "scripts.prepare_data", *data, "--root", "dataset/demo", "--workers", "1", "--size"]
-    for command in ([*make_people, size], [*stores, f"{tiny.SIZE[0]}-{tiny.SIZE[1]}"]):
-        subprocess.run([sys.executable, *command], cwd=folder, check=True, capture_output=True)
+    for seed, data in enumerate(("dataset/demo", "dataset/others")):
+        few = ["--people", "8", "--views", "3", "--workers", "1", "--seed", str(seed), "--size", size]
+        stores = ["--root", data, "--workers", "1", "--size", f"{tiny.SIZE[0]}-{tiny.SIZE[1]}"]
+        for script, flags in (("make_synthetic", few), ("prepare_data", stores)):
+            command = [sys.executable, "-m", f"scripts.{script}", "--output", data, *flags]
+            subprocess.run(command, cwd=folder, check=True, capture_output=True)
     joints = PERSON * 300 + (250, 40)
     for name in ("me", "other"):
         write_photo(folder / f"{name}.jpg", (400, 500), joints)
@@ -198,7 +200,7 @@ def test_the_marked_commands_run(python, clone):
     for system in ("nted", "dptn"):
         shipped = ["train.py", "--config", f"config/demo_{system}.yaml", "--name", f"demo/{system}"]
         assert python([*shipped, *smaller(shipped)]) == 0
-    for words in filter(None, map(python_words, commands(README, run_only=True) + commands(USING, run_only=True))):
+    for words in filter(None, map(python_words, commands(ALL, run_only=True))):
         assert python([*words, *smaller(words)]) == 0, " ".join(words)
     result = clone / "result"
     for name in ("nted_256", "dptn_256", "nted_quantize", "dptn_resize"):
@@ -220,6 +222,7 @@ def test_the_marked_commands_run(python, clone):
         assert (result / name).is_file()
     for name in ("demo/nted/images/strips", "images/strips", "images/animations"):
         assert list((result / name).iterdir())
+    assert (result / "others" / "start_from.txt").is_file()
     assert drawn_in_python(clone).size == tiny.SIZE[::-1]
 
 

@@ -18,6 +18,7 @@ from config.schema import Config
 FORMAT = 2
 # before format 2 the EMA generator held the singular vectors of the live one
 READABLE = (1, FORMAT)
+WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.yaml"
 _NAME = re.compile(r"step_(\d{8})\.pt$")
 # what makes a generator the same generator when it is used
 GENERATOR_KEYS = (
@@ -103,27 +104,68 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu", mmap: bool =
     return state
 
 
+def read_model(path: Path, which: int | None = None) -> tuple[Path, dict[str, Any]]:
+    """The file of a run's folder, a checkpoint or an exported folder, and what it holds, named as in a checkpoint.
+
+    There are `generator_ema`, `config` (YAML text), `step` and `format` at least; an export has no more. Tensors may be
+    read from the file only when they are looked at.
+
+    Args:
+        which: step of the checkpoint in a run's folder; None for the newest.
+
+    Raises:
+        ValueError: nothing there, a damaged file, or one with code in it.
+    """
+    if (path / WEIGHTS_FILE).is_file():
+        return path / WEIGHTS_FILE, _read_export(path)
+    file = path if path.suffix == ".pt" else find_checkpoint(path / "checkpoints", which)
+    if file is None:
+        raise ValueError(f"no checkpoint in {path / 'checkpoints'}; train with train.py --name {path.name} first")
+    state = load_checkpoint(file, mmap=True)  # the generator is a fifth of it
+    if missing := {"generator_ema", "config", "step"} - state.keys():
+        raise ValueError(f"{file} has no {', '.join(sorted(missing))}; use a checkpoint that train.py wrote")
+    return file, state
+
+
+def _read_export(folder: Path) -> dict[str, Any]:
+    from safetensors import SafetensorError, safe_open
+
+    file = folder / WEIGHTS_FILE
+    try:
+        with safe_open(file, "pt") as opened:
+            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  (not a dict)
+            metadata = opened.metadata() or {}
+    except SafetensorError as error:
+        raise ValueError(f"{file} is damaged or cut short ({error}); export it again") from None
+    numbers = {name: int(metadata.get(name, default)) for name, default in (("step", 0), ("format", 1))}
+    return {"generator_ema": weights, "config": (folder / CONFIG_FILE).read_text(), **numbers}
+
+
 def saved_config(text: str) -> Config:
     """The configuration that a checkpoint carries as YAML text; raises ValueError."""
     return build_config(yaml.safe_load(text), source="the checkpoint's config")
 
 
 def check_config(path: Path, saved: str, config: Config, keys: tuple[str, ...]) -> None:
-    """Raise ValueError with the differences under `keys` where a saved config (YAML text) is of another run.
+    """Raise ValueError with the `differences` where a saved config (YAML text) is of another run."""
+    if different := differences(path, saved, config, keys):
+        # beside an exported model, or in the run's folder
+        files = [folder / "config.yaml" for folder in (path.parent, path.parent.parent)]
+        own = next((f"--config {file}" for file in files if file.is_file()), "that config")
+        raise ValueError(f"{path} belongs to another config ({'; '.join(different)}); use {own} or another --name")
 
-    An option that is younger than the saved config had the value that is its default now.
+
+def differences(path: Path, saved: str, config: Config, keys: tuple[str, ...]) -> list[str]:
+    """What differs under `keys` between a config and the saved one (YAML text) in the file `path`.
+
+    An option that is younger than the saved config had the value that is its default now. Raises ValueError.
     """
     try:
         old, new = _flatten(_with_defaults(yaml.safe_load(saved))), _flatten(config.model_dump(mode="json"))
     except (yaml.YAMLError, AttributeError):
         raise ValueError(f"the config in {path} is damaged; remove that file, the checkpoints hold their own") from None
     fixed = [key for key in sorted(old.keys() | new.keys()) if any(f"{key}.".startswith(f"{part}.") for part in keys)]
-    different = [f"{key}: {old.get(key)} there, {new.get(key)} here" for key in fixed if old.get(key) != new.get(key)]
-    if different:
-        # beside an exported model, or in the run's folder
-        files = [folder / "config.yaml" for folder in (path.parent, path.parent.parent)]
-        own = next((f"--config {file}" for file in files if file.is_file()), "that config")
-        raise ValueError(f"{path} belongs to another config ({'; '.join(different)}); use {own} or another --name")
+    return [f"{key}: {old.get(key)} there, {new.get(key)} here" for key in fixed if old.get(key) != new.get(key)]
 
 
 def _with_defaults(saved: Mapping[str, Any]) -> Mapping[str, Any]:

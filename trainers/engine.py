@@ -23,6 +23,7 @@ from trainers.distributed import World
 from trainers.ema import ema_decay, settle_old_average, update_ema
 from trainers.guard import Guard
 from trainers.optim import learning_rate, load_optimizer, set_learning_rate
+from trainers.start import freeze, take_networks
 from trainers.window import Batch
 
 LOG = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Engine:
         self.networks = build_networks(config)
         for network in self.networks.values():
             prepare(network, world.device, config.trainer.compile)
+        freeze(self.networks, config.trainer.freeze)
         self.generator_ema = copy.deepcopy(self.networks["generator"]).eval().requires_grad_(False)
         self.optimizers = build_optimizers(config, self.networks)
         self.phases = build_phases(config, self.networks, self.optimizers)
@@ -102,6 +104,12 @@ class Engine:
         settle_old_average(self.generator_ema, state.get("format", FORMAT))
         self.step, self.guard.skipped = state["step"], state["skipped"]
         self.lazy_terms = state.get("lazy_terms", {"r1": state["r1"]} if "r1" in state else {})
+
+    def start_from_another(self) -> list[str]:
+        """Begin with the networks of `trainer.start_from`; returns lines on what fits. Raises ValueError."""
+        report = take_networks(self.networks, self.config)
+        self.generator_ema.load_state_dict(self.networks["generator"].state_dict())
+        return report
 
     def autocast(self) -> AbstractContextManager:
         """The number format of the run, as a context."""

@@ -135,11 +135,14 @@ class R1Phase(nn.Module):
 @contextmanager
 def frozen(module: nn.Module) -> Iterator[None]:
     """No gradients for a module's parameters in the graph that is recorded inside."""
-    module.requires_grad_(False)
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    for parameter in trained:
+        parameter.requires_grad_(False)
     try:
         yield
     finally:
-        module.requires_grad_(True)
+        for parameter in trained:
+            parameter.requires_grad_(True)
 
 
 def step_labels(config: ObjectiveConfig, window: Window, num_steps: int) -> Tensor:

@@ -35,6 +35,9 @@ RUN_KEYS = (
     "discriminator",
     "objective",
     "optim",
+    "trainer.start_from",
+    "trainer.start_with",
+    "trainer.freeze",
     "trainer.batch_size",
     "trainer.ema_half_life",
 )

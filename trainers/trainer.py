@@ -194,6 +194,15 @@ class Trainer:
         step = self.world.maximum(state["step"] if state else -1)
         if step >= 0:
             self.engine.load_state(state or load_checkpoint(checkpoint_path(folder, step), device))
+        elif self.config.trainer.start_from:
+            self._start_from_another()
+
+    def _start_from_another(self) -> None:
+        with self.world.together():
+            report = self.engine.start_from_another()
+            if self.world.is_main:
+                write_text(self.folder / "start_from.txt", "".join(f"{line}\n" for line in report))
+                LOG.info("%s", "\n".join(line for line in report if not line.startswith(" ")))
 
     @contextmanager
     def _open_log(self) -> Iterator[RunLog | None]:

@@ -110,6 +110,9 @@ ANOTHER_RUN = {
     "optim.generator.lr": 0.001,
     "optim.discriminator.betas": [0.5, 0.5],
     "optim.decay_epochs": 3,
+    "trainer.start_from": "result/another",
+    "trainer.start_with": "trained",
+    "trainer.freeze": ["generator"],
     "trainer.batch_size": 8,
     "trainer.ema_half_life": 5.0,
 }
