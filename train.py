@@ -16,12 +16,14 @@ from pathlib import Path
 
 import torch
 
-from config.cli import EXIT_LOST, config_from, run, run_parser
+from config.cli import EXIT_BAD_INPUT, EXIT_LOST, config_from, run, run_parser
+from config.schema import Config
 from data.loader import LostWorker
 from trainers.distributed import FailedElsewhere, World, connect, is_lost_process
 from trainers.guard import Diverged
 from trainers.lock import locked
 from trainers.log import set_aside
+from trainers.rehearsal import missing, rehearse
 from trainers.signals import StopRequest, stop_request
 from trainers.trainer import Ending, Trainer
 
@@ -36,12 +38,18 @@ def main() -> int:
     parser.add_argument(
         "--timeout", type=float, default=1800, help="seconds to wait for another process until it counts as lost"
     )
+    parser.add_argument(
+        "--dry_run", action="store_true", help="say what the training would take and what it lacks, and write nothing"
+    )
     arguments = parser.parse_args()
     if arguments.debug:
         arguments.overrides.append("trainer.log_every=1")
         torch.autograd.set_detect_anomaly(True)
     config, folder = config_from(arguments), Path(arguments.checkpoints_dir) / arguments.name
     try:
+        if arguments.dry_run:
+            with connect(arguments.timeout) as world:
+                return dry_run(config, folder, world)
         with stop_request() as request, connect(arguments.timeout) as world, held(folder, world, arguments.no_resume):
             return train(Trainer(config, folder, world), world, request)
     except FailedElsewhere as error:
@@ -70,6 +78,15 @@ def held(folder: Path, world: World, afresh: bool) -> Iterator[None]:
             if world.is_main:
                 stack.enter_context(locked(folder))
         yield
+
+
+def dry_run(config: Config, folder: Path, world: World) -> int:
+    """Say what a training would take, or all that it lacks; returns the exit code."""
+    lacks = missing(config, folder)
+    lines = [f"missing: {lack}" for lack in lacks] or rehearse(config, folder, world)
+    if world.is_main:
+        sys.stdout.write("\n".join([*lines, f"training {'cannot' if lacks else 'can'} start"]) + "\n")
+    return EXIT_BAD_INPUT if lacks else 0
 
 
 def train(trainer: Trainer, world: World, request: StopRequest) -> int:

@@ -30,8 +30,8 @@ def lazy_adam(config: AdamConfig, interval: int | None) -> AdamConfig:
 
 
 def build_adam(network: nn.Module, config: AdamConfig) -> Optimizer:
-    """Adam over a network's parameters that are not frozen, fused where the device has it."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    """Adam over a network's parameters, fused where the device has it."""
+    parameters = list(network.parameters())
     return Adam(parameters, lr=config.lr, betas=config.betas, fused=parameters[0].device.type in ("cuda", "cpu"))
 
 

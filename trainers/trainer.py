@@ -48,32 +48,25 @@ class Trainer:
 
     Args:
         config: the run. folder: its folder, result/NAME. world: the processes.
+        dry_run: leave everything in the folder as it is, damaged checkpoints too.
 
     Raises:
         ValueError: the folder holds a run of another config.
     """
 
-    def __init__(self, config: Config, folder: Path, world: World) -> None:
+    def __init__(self, config: Config, folder: Path, world: World, dry_run: bool = False) -> None:
         self.config, self.folder, self.world = config, folder, world
         self.data: dict[str, str] = {}
+        self.start_report: list[str] = []  # of a run that begins with the networks of another
         with world.together():
             self.micro_batch_size, self.num_micro = micro_batches(config, world.size)
-            self.dataset = PairDataset(
-                config.data.root,
-                "train",
-                config.data.image_size,
-                config.data.pose_form,
-                map_channels=config.data.map_channels,
-                augment_scale=config.data.augment_scale,
-                num_directions=2 if config.rollout.bidirectional else 1,
-                seed=config.seed,
-            )
+            self.dataset = training_pairs(config)
             if world.is_main:
                 self.data = fingerprint(self.dataset)
             self._check_folder()
             self.validation = Validation(config, world)
         self.engine = Engine(config, world)
-        self._resume()
+        self._resume(set_aside=not dry_run)
 
     @property
     def total_steps(self) -> int:
@@ -97,7 +90,7 @@ class Trainer:
         if ending is not Ending.GOING_ON:
             return ending
         with self._open_log() as log, self._progress() as progress:
-            for batches in self._batches():
+            for batches in self.batches():
                 terms = self.engine.train_step(batches, self._epoch())
                 progress.update()
                 ending = self._ending(deadline, request)
@@ -182,12 +175,12 @@ class Trainer:
         if path.exists():
             saving.check_run(path, path.read_text(), self.config)
 
-    def _resume(self) -> None:
+    def _resume(self, set_aside: bool) -> None:
         """The main process chooses the checkpoint, so that all continue from the same one."""
         folder, device = self.folder / "checkpoints", self.world.device
         state = None
         with self.world.together():
-            if self.world.is_main and (state := saving.newest_whole(folder, set_aside=True, device=device)):
+            if self.world.is_main and (state := saving.newest_whole(folder, set_aside, device)):
                 path = checkpoint_path(folder, state["step"])
                 saving.check_run(path, state["config"], self.config)
                 saving.check_data(path, state, self.data, self.config.data.root)
@@ -195,14 +188,10 @@ class Trainer:
         if step >= 0:
             self.engine.load_state(state or load_checkpoint(checkpoint_path(folder, step), device))
         elif self.config.trainer.start_from:
-            self._start_from_another()
-
-    def _start_from_another(self) -> None:
-        with self.world.together():
-            report = self.engine.start_from_another()
+            with self.world.together():
+                self.start_report = self.engine.start_from_another()
             if self.world.is_main:
-                write_text(self.folder / "start_from.txt", "".join(f"{line}\n" for line in report))
-                LOG.info("%s", "\n".join(line for line in report if not line.startswith(" ")))
+                LOG.info("%s", "\n".join(line for line in self.start_report if not line.startswith(" ")))
 
     @contextmanager
     def _open_log(self) -> Iterator[RunLog | None]:
@@ -212,11 +201,13 @@ class Trainer:
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         write_text(self.folder / "config.yaml", dump_config(self.config))
+        if self.start_report:
+            write_text(self.folder / "start_from.txt", "".join(f"{line}\n" for line in self.start_report))
         record_environment(self.folder, self.world, self.engine.step)
         with closing(RunLog(self.folder, self.engine.step)) as log:
             yield log
 
-    def _batches(self) -> Iterator[list[Batch]]:
+    def batches(self) -> Iterator[list[Batch]]:
         """The micro-batches of each step that is left, on the device."""
         share = Share(self.config.trainer.batch_size, self.micro_batch_size, self.world.rank, self.world.size)
         steps = range(self.engine.step, self.total_steps)
@@ -243,6 +234,21 @@ class Trainer:
         return tqdm(
             total=self.total_steps, initial=self.engine.step, unit="step", desc=self.folder.name, disable=silent
         )
+
+
+def training_pairs(config: Config) -> PairDataset:
+    """The training pairs of a run; raises ValueError where they cannot be read."""
+    data = config.data
+    return PairDataset(
+        data.root,
+        "train",
+        data.image_size,
+        data.pose_form,
+        map_channels=data.map_channels,
+        augment_scale=data.augment_scale,
+        num_directions=2 if config.rollout.bidirectional else 1,
+        seed=config.seed,
+    )
 
 
 def micro_batches(config: Config, world_size: int) -> tuple[int, int]:

@@ -27,10 +27,7 @@ class Validation:
 
     def __init__(self, config: Config, world: World) -> None:
         self.world = world
-        data = config.data
-        self.dataset = PairDataset(
-            data.root, "test", data.image_size, data.pose_form, map_channels=data.map_channels, seed=config.seed
-        )
+        self.dataset = test_pairs(config)
         self.schedule = build_schedule(config.schedule, config.data.image_size).to(world.device)
         self.degrade_source, self.batch_size = config.rollout.degrade_source, config.trainer.max_batch_per_process
         self.scores_labels = config.has_step_head
@@ -97,6 +94,14 @@ class Validation:
             for metric in scores[0]:
                 sums[f"{metric}_step_{step:02d}"] = sums[metric] = sum(score[metric] for score in scores)
         return sums
+
+
+def test_pairs(config: Config) -> PairDataset:
+    """The test pairs of a run; raises ValueError where they cannot be read."""
+    data = config.data
+    return PairDataset(
+        data.root, "test", data.image_size, data.pose_form, map_channels=data.map_channels, seed=config.seed
+    )
 
 
 def spread(length: int, count: int) -> list[int]:

@@ -107,12 +107,12 @@ def test_an_export_starts_a_run_of_another_size_with_a_discriminator_of_its_own(
     flags = ["--name", "another", "--checkpoints_dir", tmp_path, "--output_dir", tmp_path / "out"]
     assert command(export.main, *flags, "--format", "safetensors") == 0
     config = tiny("dptn", dataset, f"trainer.start_from={tmp_path}/out")
-    engine = Trainer(config, tmp_path / "new", ALONE).engine
+    trainer = Trainer(config, tmp_path / "new", ALONE)
     saved = torch.load(tmp_path / "another/checkpoints/step_00000007.pt")["generator_ema"]
-    assert same(dict(engine.generator_ema.state_dict()), dict(saved))
-    report = (tmp_path / "new" / "start_from.txt").read_text()
-    assert "  data.image_size: [96, 64] there, [64, 48] here\n" in report
-    assert f"discriminator: 0 of {len(engine.networks['discriminator'].state_dict())} tensors taken\n" in report
+    assert same(dict(trainer.engine.generator_ema.state_dict()), dict(saved))
+    assert "  data.image_size: [96, 64] there, [64, 48] here" in trainer.start_report
+    whole = len(trainer.engine.networks["discriminator"].state_dict())
+    assert f"discriminator: 0 of {whole} tensors taken" in trainer.start_report
 
 
 def test_imported_published_weights_of_one_step_are_fine_tuned_step_by_step(dataset, tmp_path, command, monkeypatch):
@@ -139,8 +139,8 @@ def test_imported_published_weights_of_one_step_are_fine_tuned_step_by_step(data
     [
         ("trainer.start_from=nowhere", r"no checkpoint in nowhere/checkpoints; train with train\.py"),
         (
-            "trainer.freeze=[generator.source_encodr]",
-            r"no part 'generator\.source_encodr'; .*generator\.source_encoder",
+            "trainer.freeze=[generator.source_encode]",
+            r"no part 'generator\.source_encode'; .*generator\.source_encoder",
         ),
         ("trainer.freeze=[discriminator]", r"leaves nothing of the discriminator to train; name smaller parts"),
     ],
