@@ -45,6 +45,12 @@ class DataConfig(Section):
         1.1, ge=1, le=2, description="training images are scaled by 1 to this, then cropped back"
     )
     num_workers: int = Field(4, ge=0, le=128, description="loader worker processes of each training process")
+    on_error: Literal["stop", "skip"] = Field(
+        "stop", description="a pair that cannot be read: save and stop, or go on with another pair in its place"
+    )
+    max_bad_lines: int = Field(
+        100, ge=1, description="lines of the pairs file that a process may skip, each counted once, before it stops"
+    )
 
     @property
     def pose_channels(self) -> int:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import signal
 import weakref
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from multiprocessing.process import BaseProcess
 from typing import Any, NamedTuple
 
 import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
@@ -20,7 +23,9 @@ from data.draws import Draw
 from data.pose import pose_maps
 from images.noise import normal_noise
 
+_LOG = logging.getLogger(__name__)
 Batch = dict[str, Tensor]
+NUM_OTHERS = 10
 # what asks a command to stop: Ctrl-C; kill, timeout, torchrun and Slurm; Slurm's early warning; a closed terminal
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 _CAUSE = "; it was killed, perhaps for lack of memory: lower data.num_workers"
@@ -37,9 +42,11 @@ class Batches:
     processes do not hear what asks a command to stop: their owner ends them.
     """
 
-    def __init__(self, dataset: PairDataset, batches: Any, num_workers: int, pin_memory: bool) -> None:
+    def __init__(
+        self, dataset: PairDataset, batches: Any, num_workers: int, pin_memory: bool, skip_bad: bool = False
+    ) -> None:
         self._loader: DataLoader = DataLoader(
-            _Guarded(dataset),
+            _Guarded(dataset, skip_bad),
             batch_sampler=batches,
             collate_fn=_collate,
             num_workers=num_workers,
@@ -59,9 +66,11 @@ class Batches:
             yield batch
 
 
-def train_loader(dataset: PairDataset, sampler: Sampler[list[Draw]], num_workers: int, pin_memory: bool) -> Batches:
-    """Batches of the lists of draws that a `StepSampler` yields."""
-    return Batches(dataset, sampler, num_workers, pin_memory)
+def train_loader(
+    dataset: PairDataset, sampler: Sampler[list[Draw]], num_workers: int, pin_memory: bool, skip_bad: bool = False
+) -> Batches:
+    """Batches of the lists of draws that a `StepSampler` yields; `skip_bad` as in `test_loader`."""
+    return Batches(dataset, sampler, num_workers, pin_memory, skip_bad)
 
 
 def test_loader(
@@ -71,11 +80,16 @@ def test_loader(
     rank: int = 0,
     world_size: int = 1,
     indices: Sequence[int] | None = None,
+    skip_bad: bool = False,
 ) -> Batches:
-    """Batches of a process's share: every `world_size`-th of `indices` (default: all), from the `rank`-th on."""
+    """Batches of a process's share: every `world_size`-th of `indices` (default: all), from the `rank`-th on.
+
+    skip_bad: another line, a function of the draw, in place of one that cannot be read; `replaces` (B,) is then the
+    index of that one, and -1 for all others.
+    """
     mine = list(range(len(dataset)) if indices is None else indices)[rank::world_size]
     batches = [[Draw(0, index) for index in mine[i : i + batch_size]] for i in range(0, len(mine), batch_size)]
-    return Batches(dataset, batches, num_workers, pin_memory=torch.cuda.is_available())
+    return Batches(dataset, batches, num_workers, torch.cuda.is_available(), skip_bad)
 
 
 def to_device(batch: Batch, device: torch.device | str) -> Batch:
@@ -135,14 +149,29 @@ def _next(batches: Iterator[Batch | _BadInput]) -> Batch | _BadInput | None:
 class _Guarded(Dataset):
     """Hands bad input over as a value: an exception from a loader process would arrive as pages of traceback."""
 
-    def __init__(self, dataset: PairDataset) -> None:
-        self.dataset = dataset
+    def __init__(self, dataset: PairDataset, skip_bad: bool) -> None:
+        self.dataset, self.skip_bad = dataset, skip_bad
 
     def __getitems__(self, draws: list[Draw]) -> list[Sample] | _BadInput:
         try:
-            return [self.dataset[draw] for draw in draws]
+            return [self._good(draw) if self.skip_bad else self.dataset[draw] for draw in draws]
         except (ValueError, OSError) as error:
             return _BadInput(str(error))
+
+    def _good(self, draw: Draw) -> Sample:
+        """The sample of a draw, or the first one that can be read of a few others; raises the last one's error."""
+        for attempt, index in enumerate((draw.index, *self._others(draw))):
+            try:
+                sample = self.dataset[replace(draw, index=index)]
+                return sample | {"replaces": torch.tensor(draw.index if attempt else -1)}
+            except (ValueError, OSError) as error:
+                _LOG.warning("skipped: line %d of the %s pairs: %s", index + 1, self.dataset.split, error)
+                bad = error
+        raise bad
+
+    def _others(self, draw: Draw) -> list[int]:
+        random = np.random.default_rng([self.dataset.seed, draw.epoch, draw.index, NUM_OTHERS])
+        return random.integers(len(self), size=NUM_OTHERS).tolist()
 
     def __len__(self) -> int:
         return len(self.dataset)

@@ -22,6 +22,7 @@ from data.sampler import Share, StepSampler
 from images.writing import write_text
 from losses.objective import Terms
 from trainers import saving, step_head
+from trainers.bad_lines import BadLines
 from trainers.checkpoints import checkpoint_path, load_checkpoint
 from trainers.distributed import FailedElsewhere, World
 from trainers.engine import Engine
@@ -65,6 +66,7 @@ class Trainer:
                 self.data = fingerprint(self.dataset)
             self._check_folder()
             self.validation = Validation(config, world)
+        self.bad_lines = BadLines(config.data)
         self.engine = Engine(config, world)
         self._resume(set_aside=not dry_run)
 
@@ -126,7 +128,7 @@ class Trainer:
         """
         settings, step, stopping = self.config.trainer, self.engine.step, ending is not Ending.GOING_ON
         if stopping or step % settings.log_every == 0:
-            values = self.world.mean(terms)
+            values = self.world.mean(terms | self.bad_lines.terms(self.world.size))
             names = ("gan", "step_nll", "d_real", "d_fake")
             progress.set_postfix({name: f"{values[name]:.3f}" for name in names if name in values})
             if log:
@@ -213,7 +215,10 @@ class Trainer:
         steps = range(self.engine.step, self.total_steps)
         sampler = StepSampler(len(self.dataset), share, steps, self.config.seed)
         pin_memory = self.world.device.type == "cuda"
-        loader = iter(train_loader(self.dataset, sampler, self.config.data.num_workers, pin_memory))
+        settings = self.config.data
+        loader = iter(
+            train_loader(self.dataset, sampler, settings.num_workers, pin_memory, settings.on_error == "skip")
+        )
         while batches := self._fetch(loader):
             yield [to_device(batch, self.world.device) for batch in batches]
 
@@ -223,6 +228,7 @@ class Trainer:
         try:
             with self.world.together():
                 batches = list(islice(loader, self.num_micro))
+                self.bad_lines.note(batches)
         except (ValueError, OSError, FailedElsewhere):
             if self.engine.step:
                 self.save()

@@ -27,7 +27,7 @@ class Validation:
 
     def __init__(self, config: Config, world: World) -> None:
         self.world = world
-        self.dataset = test_pairs(config)
+        self.dataset, self.skip_bad = test_pairs(config), config.data.on_error == "skip"
         self.schedule = build_schedule(config.schedule, config.data.image_size).to(world.device)
         self.degrade_source, self.batch_size = config.rollout.degrade_source, config.trainer.max_batch_per_process
         self.scores_labels = config.has_step_head
@@ -39,7 +39,7 @@ class Validation:
         Every process draws them, since they would wait for each other anyway.
         """
         indices = spread(len(self.dataset), min(NUM_STRIPS, len(self.dataset)))
-        (batch,) = test_loader(self.dataset, len(indices), num_workers=0, indices=indices)
+        (batch,) = test_loader(self.dataset, len(indices), num_workers=0, indices=indices, skip_bad=self.skip_bad)
         batch = to_device(batch, self.world.device)
         steps = self.draw(engine, batch)
         columns = [to_uint8(images) for images in (batch["source_image"], *steps, batch["target_image"])]
@@ -59,7 +59,7 @@ class Validation:
         indices = spread(len(self.dataset), self.num_pairs)
         rank, size = self.world.rank, self.world.size
         totals = {name: torch.zeros((), dtype=torch.float64) for name in self._names()}
-        for batch in test_loader(self.dataset, self.batch_size, 0, rank, size, indices):
+        for batch in test_loader(self.dataset, self.batch_size, 0, rank, size, indices, self.skip_bad):
             if request.received:
                 break
             for name, value in self._score(engine, to_device(batch, self.world.device)).items():

@@ -119,6 +119,8 @@ ANOTHER_RUN = {
 THE_SAME_RUN = {
     "data.root": "elsewhere",
     "data.num_workers": 1,
+    "data.on_error": "skip",
+    "data.max_bad_lines": 7,
     "trainer.epochs": 300,
     "trainer.max_steps": 7,
     "trainer.max_minutes": 3.0,
