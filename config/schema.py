@@ -18,6 +18,8 @@ from models.schedules import ScheduleConfig
 
 Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
 
+PAIRED_METRICS = ("ssim", "psnr", "l1")  # of every validation
+
 # a section of a family has the options of its kind, which stand beside the class in the family's table
 FAMILIES: dict[str, Mapping[str, Any]] = {
     "schedule": SCHEDULES,
@@ -119,7 +121,10 @@ class TrainerConfig(Section):
     keep_checkpoints: int = Field(3, ge=1, description="newest checkpoints kept, beside the best one")
     eval_every: int | None = Field(None, ge=1, description="steps between validations on test pairs; null: never")
     eval_pairs: int = Field(64, ge=1, description="test pairs of a validation, spread over the list")
-    best_metric: Literal["ssim", "psnr", "l1"] = Field("ssim", description="the last step's metric that `best.pt` has")
+    eval_protocol: str | None = Field(
+        None, description="validations score under this protocol too, a name or a YAML file; null: SSIM, PSNR and L1"
+    )
+    best_metric: str = Field("ssim", description="the last step's metric that `best.pt` is the best by")
     precision: Literal["auto", "fp32", "bf16"] = Field(
         "auto", description="auto: bf16 autocast where the device multiplies bf16 in hardware, else fp32 (GPUs: TF32)"
     )
@@ -133,6 +138,14 @@ class TrainerConfig(Section):
         False, description="compute activations again in backward: same results, less memory, more time"
     )
     ema_half_life: float = Field(10_000, gt=0, description="half life of the EMA generator, in generated target images")
+
+    @model_validator(mode="after")
+    def _best_is_scored(self) -> TrainerConfig:
+        if self.eval_protocol is None and self.best_metric not in PAIRED_METRICS:
+            raise ValueError(
+                f"best_metric is {self.best_metric}: without an eval_protocol there are {', '.join(PAIRED_METRICS)}"
+            )
+        return self
 
 
 class Config(Section):

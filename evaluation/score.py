@@ -7,8 +7,7 @@ from typing import Any
 
 from metrics.evaluate import TrackScores, load_gallery, score_tracks
 from metrics.html import number
-from metrics.protocols import Protocol
-from metrics.reals import Reals, prepare_reals, set_hash
+from metrics.reals import Reals, check_reals, prepare_reals, set_hash
 from metrics.report import Report, build_report, metric_names
 from metrics.scorer import Scorer
 from metrics.task import COPY_SOURCE, Task
@@ -37,12 +36,6 @@ def measure(task: Task, scorer: Scorer, cache: Path) -> tuple[list[TrackScores],
     if gallery is not None:
         about["gallery"] = f"{len(gallery.names)} images of {gallery.num_persons} persons"
     return score_tracks(task, scorer, reals, gallery), about, reals
-
-
-def check_reals(content: str, protocol: Protocol) -> None:
-    """Raise ValueError where a protocol accepts one real set only, and this is another."""
-    if protocol.real_hash not in (None, content):
-        raise ValueError(f"the reals have the hash {content}, protocol {protocol.name} expects {protocol.real_hash}")
 
 
 def terminal_table(report: Report) -> str:

@@ -22,6 +22,7 @@ from images.writing import replacing
 from metrics import parallel
 from metrics.distribution import FeatureSample, FeatureStatistics, Moments
 from metrics.images import ImageFile, prepare
+from metrics.protocols import Protocol
 from metrics.scorer import Degrade, FeatureNetwork, Scorer, degrade_fingerprint, degraded
 
 FORMAT_VERSION = 2
@@ -76,6 +77,12 @@ def set_hash(images: Sequence[ImageFile]) -> str:
         digests = list(pool.map(lambda image: image.digest(), parallel.share(images)))
     everyone = sorted(found for part in parallel.gather(digests) for found in part)
     return digest("\n".join(everyone).encode())
+
+
+def check_reals(content: str, protocol: Protocol) -> None:
+    """Raise ValueError where a protocol accepts one real set only, and the one with this `set_hash` is another."""
+    if protocol.real_hash not in (None, content):
+        raise ValueError(f"the reals have the hash {content}, protocol {protocol.name} expects {protocol.real_hash}")
 
 
 def prepare_reals(reals: Reals, degrades: Sequence[Degrade | None]) -> Reals:

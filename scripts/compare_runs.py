@@ -5,14 +5,12 @@ python -m scripts.compare_runs result/A result/B [--tolerance 1e-5]
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 from pathlib import Path
 
 from config.cli import Parser, run
-
-Line = dict[str, float | None]
+from trainers.log import Line, read_log
 
 
 def main() -> int:
@@ -32,20 +30,6 @@ def main() -> int:
     only = len(first.keys() ^ second.keys())
     sys.stdout.write(f"equal in all {len(common)} common log steps; {only} steps are in one log only\n")
     return 0
-
-
-def read_log(path: Path) -> dict[int, Line]:
-    """What a run's log.jsonl says of each step, in one line or more; ValueError where it is missing or not JSON."""
-    file = path / "log.jsonl" if path.is_dir() else path
-    if not file.exists():
-        raise ValueError(f"{file} does not exist; name a run folder such as result/NAME")
-    try:
-        steps: dict[int, Line] = {}
-        for line in map(json.loads, file.read_text().splitlines()):
-            steps.setdefault(line["step"], {}).update(line)
-        return steps
-    except (json.JSONDecodeError, KeyError, TypeError):
-        raise ValueError(f"{file} is not a log: every line must be a JSON object with a `step`") from None
 
 
 def first_difference(left: Line, right: Line, tolerance: float) -> str | None:

@@ -12,6 +12,8 @@ from torch.utils.tensorboard import SummaryWriter
 
 from images.writing import write_image, write_text
 
+Line = dict[str, float | None]
+
 
 class RunLog:
     """The logs of the main process, in a run's folder.
@@ -57,6 +59,20 @@ class RunLog:
             return
         kept = [line for line in path.read_text().splitlines() if _step_of(line) <= step]
         write_text(path, "".join(line + "\n" for line in kept))
+
+
+def read_log(path: Path) -> dict[int, Line]:
+    """What a run's log.jsonl says of each step, in one line or more; ValueError where it is missing or not JSON."""
+    file = path / "log.jsonl" if path.is_dir() else path
+    if not file.exists():
+        raise ValueError(f"{file} does not exist; name a run folder such as result/NAME")
+    try:
+        steps: dict[int, Line] = {}
+        for line in map(json.loads, file.read_text().splitlines()):
+            steps.setdefault(line["step"], {}).update(line)
+        return steps
+    except (json.JSONDecodeError, KeyError, TypeError):
+        raise ValueError(f"{file} is not a log: every line must be a JSON object with a `step`") from None
 
 
 def _step_of(line: str) -> float:

@@ -71,7 +71,7 @@ def best_value(folder: Path, metric: str) -> float | None:
     try:
         *names, value = path.read_text().split()
         # older files hold the number alone
-        name = names[0] if names else _best_metric(load_checkpoint(folder / "best.pt"))
+        name = " ".join(names) if names else _best_metric(load_checkpoint(folder / "best.pt"))
         if name == metric:
             return float(value)
     except ValueError as error:

@@ -21,6 +21,7 @@ from data.loader import Batch, to_device, train_loader
 from data.sampler import Share, StepSampler
 from images.writing import write_text
 from losses.objective import Terms
+from metrics.slices import is_better_high
 from trainers import saving, step_head
 from trainers.bad_lines import BadLines
 from trainers.checkpoints import checkpoint_path, load_checkpoint
@@ -29,6 +30,7 @@ from trainers.engine import Engine
 from trainers.environment import record_environment
 from trainers.guard import MOST_IN_A_ROW
 from trainers.log import RunLog
+from trainers.report import write_run_report
 from trainers.signals import StopRequest
 from trainers.validation import Validation
 
@@ -65,7 +67,7 @@ class Trainer:
             if world.is_main:
                 self.data = fingerprint(self.dataset)
             self._check_folder()
-            self.validation = Validation(config, world)
+            self.validation = Validation(config, world, self.dataset, folder / "eval_cache")
         self.bad_lines = BadLines(config.data)
         self.engine = Engine(config, world)
         self._resume(set_aside=not dry_run)
@@ -145,6 +147,8 @@ class Trainer:
             picture = self.validation.picture(self.engine)
             if log:
                 log.image(step, "steps", picture)
+                if stopping and settings.eval_every:
+                    write_run_report(self.folder)
         if step % MOST_IN_A_ROW == 0:
             self.engine.guard.check()
 
@@ -154,16 +158,27 @@ class Trainer:
 
     def _validate(self, request: StopRequest) -> dict[str, float]:
         """Scores of the EMA generator, none once a stop is asked for; the best so far is kept as `best.pt`."""
-        scores, metric = self.validation.scores(self.engine, request), self.config.trainer.best_metric
+        start = time.monotonic()
+        scores = self.validation.scores(self.engine, request)
         if self.world.maximum(request.received):
             return {}
         if self.world.is_main:
-            value, folder = scores[f"eval_{metric}"], self.folder / "checkpoints"
-            best = saving.best_value(folder, metric)
-            if best is None or (value < best if metric == "l1" else value > best):
-                saving.save_best(folder, self.state(), metric, value)
+            self._keep_best(scores)
+            LOG.info("validation at step %d took %.1f s", self.engine.step, time.monotonic() - start)
         self.world.barrier()
         return scores
+
+    def _keep_best(self, scores: dict[str, float]) -> None:
+        settings, folder = self.config.trainer, self.folder / "checkpoints"
+        metric, value = settings.best_metric, scores.get(f"eval_{settings.best_metric}")
+        if value is None:
+            LOG.warning("no pair of this validation has a value of %s: best.pt stays as it is", metric)
+            return
+        # the same metric of another protocol is another one
+        name = f"{settings.eval_protocol}:{metric}" if settings.eval_protocol else metric
+        best = saving.best_value(folder, name)
+        if best is None or (value > best if is_better_high(metric) else value < best):
+            saving.save_best(folder, self.state(), name, value)
 
     def _ending(self, deadline: float, request: StopRequest) -> Ending:
         """The same answer on every process."""

@@ -131,6 +131,7 @@ THE_SAME_RUN = {
     "trainer.keep_checkpoints": 7,
     "trainer.eval_every": 7,
     "trainer.eval_pairs": 7,
+    "trainer.eval_protocol": "offline",
     "trainer.best_metric": "l1",
     "trainer.precision": "fp32",
     "trainer.compile": True,
