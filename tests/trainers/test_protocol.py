@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 import eval_step
 import inference
@@ -18,6 +19,7 @@ from scripts.compare_runs import read_log
 from tests.runs import TWO_PROCESSES, run_flags
 from tests.tiny import overrides
 from tests.trainers.test_trainer import ALONE, same, tiny
+from trainers.protocol import ProtocolScores
 from trainers.saving import best_value
 from trainers.trainer import Trainer
 
@@ -87,6 +89,9 @@ def test_validating_under_a_protocol_leaves_the_training_as_it_is(two_tested, tm
         trainer.train()
         ends.append(trainer.engine.state() | {"config": ""})
     assert same(*ends)
+    random, data = torch.get_rng_state(), (trainer.validation.dataset, trainer.dataset)
+    ProtocolScores(trainer.config.trainer, *data, ALONE.device, tmp_path / "cache")
+    assert torch.equal(torch.get_rng_state(), random)
 
 
 def test_two_processes_score_what_one_does(training, two_tested, tmp_path):
