@@ -10,7 +10,7 @@ import os
 import sys
 
 from config.cli import Parser, add_which_iter, run
-from studio.pipeline import find_model, shipped_models
+from trainers.stored import find_model, shipped_models
 
 
 def parse() -> argparse.Namespace:

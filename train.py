@@ -19,11 +19,11 @@ import torch
 from config.cli import EXIT_BAD_INPUT, EXIT_LOST, config_from, run, run_parser
 from config.schema import Config
 from data.loader import LostWorker
+from studies.rehearsal import missing, rehearse
 from trainers.distributed import FailedElsewhere, World, connect, is_lost_process
 from trainers.guard import Diverged
 from trainers.lock import locked
 from trainers.log import set_aside
-from trainers.rehearsal import missing, rehearse
 from trainers.signals import StopRequest, stop_request
 from trainers.trainer import Ending, Trainer
 

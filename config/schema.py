@@ -100,7 +100,8 @@ class TrainerConfig(Section):
     """The loop."""
 
     start_from: str | None = Field(
-        None, description="a run's folder, a checkpoint or an exported folder whose networks a new run begins with"
+        None,
+        description="a run, a checkpoint, an export or a shipped model whose networks a new run begins with",
     )
     start_with: Literal["ema", "trained"] = Field(
         "ema", description="which generator of `start_from`: its average, or the one that was trained"

@@ -18,7 +18,8 @@ from config.cli import Parser, add_which_iter, run
 from config.load import dump_config
 from models.rollout import Pair
 from studio.pipeline import StepPose
-from trainers.checkpoints import CONFIG_FILE, FORMAT, WEIGHTS_FILE
+from trainers.checkpoints import FORMAT
+from trainers.stored import CONFIG_FILE, WEIGHTS_FILE
 
 LOG = logging.getLogger(__name__)
 PROGRAM_FILE = "model.pt2"

@@ -15,8 +15,8 @@ from config.cli import Parser, add_which_iter, run
 from config.schema import Config
 from models.originals import SYSTEMS, misfit
 from models.originals_files import NETWORKS, pack
-from studio.pipeline import find_model
 from trainers.checkpoints import find_checkpoint, load_checkpoint, saved_config
+from trainers.stored import find_model
 
 
 def parse() -> argparse.Namespace:

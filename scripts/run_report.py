@@ -1,24 +1,21 @@
 """Write a run's report.html anew, also while it trains: learning curves, the newest strip, what it was made with.
 
-python -m scripts.run_report --name my_run
+python -m scripts.run_report --model my_run
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
-from pathlib import Path
 
-from config.cli import run
+from config.cli import Parser, run
 from trainers.report import write_run_report
+from trainers.stored import find_model
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--name", required=True, help="name of the run: its folder is CHECKPOINTS_DIR/NAME")
-    parser.add_argument("--checkpoints_dir", type=Path, default=Path("result"), help="folder of all runs")
-    arguments = parser.parse_args()
-    folder = arguments.checkpoints_dir / arguments.name
+    parser = Parser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--model", required=True, help="a run: its name or folder")
+    folder = find_model(parser.parse_args().model)
     write_run_report(folder)
     sys.stdout.write(f"wrote {folder / 'report.html'}\n")
 

@@ -27,11 +27,9 @@ from models.layers import GeneratorOutput
 from models.rollout import Pair, generate, switched
 from studio.inputs import Images, Maps, OneImage, image_batch, is_single, map_batch, same_kind
 from trainers import checkpoints
-from trainers.checkpoints import CONFIG_FILE, WEIGHTS_FILE
 from trainers.ema import settle_old_average
+from trainers.stored import read_model
 
-# models that come with the project, a folder each as scripts.export writes it; where train.py keeps its runs
-ASSETS, RUNS = Path(__file__).resolve().parent.parent / "assets", Path("result")
 Steps = Literal["last", "all"]
 
 
@@ -81,7 +79,7 @@ class StepPose:
         Raises:
             ValueError: nothing there, a damaged file, one with code in it, or one of another config.
         """
-        file, state = checkpoints.read_model(find_model(path), which)
+        file, state = read_model(path, which)
         if config is not None:
             checkpoints.check_config(file, state["config"], config, checkpoints.GENERATOR_KEYS)
         config = config or checkpoints.saved_config(state["config"])
@@ -244,30 +242,6 @@ class StepPose:
             if image is None:
                 return
             yield image
-
-
-def find_model(name: str | Path) -> Path:
-    """Where a model lies: the one place that says what may be named.
-
-    A path of a run's folder, of a folder that scripts.export wrote or its file, or of a checkpoint; else the name of a
-    shipped model, a folder of `ASSETS`; else the name of a run in `RUNS`.
-
-    Raises:
-        ValueError: there is none of these; names those that there are.
-    """
-    path = Path(name)
-    found = next((place for place in (path, ASSETS / path, RUNS / path) if place.exists()), None)
-    if found is None:
-        runs = sorted(config.parent.relative_to(RUNS).as_posix() for config in RUNS.rglob(CONFIG_FILE))
-        kinds = {"shipped": shipped_models(), f"in {RUNS}/": runs}
-        known = "; ".join(f"{kind}: {', '.join(names) or 'none'}" for kind, names in kinds.items())
-        raise ValueError(f"there is no model {name}; {known}; or give the path of a run, an export or a checkpoint")
-    return found.parent if found.name == WEIGHTS_FILE else found
-
-
-def shipped_models() -> list[str]:
-    """Names of the models that come with the project."""
-    return sorted(weights.parent.name for weights in ASSETS.glob(f"*/{WEIGHTS_FILE}"))
 
 
 class _Compiled(nn.Module):

@@ -18,7 +18,6 @@ from config.schema import Config
 FORMAT = 2
 # before format 2 the EMA generator held the singular vectors of the live one
 READABLE = (1, FORMAT)
-WEIGHTS_FILE, CONFIG_FILE = "model.safetensors", "config.yaml"
 _NAME = re.compile(r"step_(\d{8})\.pt$")
 # what makes a generator the same generator when it is used
 GENERATOR_KEYS = (
@@ -102,43 +101,6 @@ def load_checkpoint(path: Path, device: torch.device | str = "cpu", mmap: bool =
             f"{path} is not a StepPose checkpoint of format {FORMAT}; see python -m scripts.import_checkpoint"
         )
     return state
-
-
-def read_model(path: Path, which: int | None = None) -> tuple[Path, dict[str, Any]]:
-    """The file of a run's folder, a checkpoint or an exported folder, and what it holds, named as in a checkpoint.
-
-    There are `generator_ema`, `config` (YAML text), `step` and `format` at least; an export has no more. Tensors may be
-    read from the file only when they are looked at.
-
-    Args:
-        which: step of the checkpoint in a run's folder; None for the newest.
-
-    Raises:
-        ValueError: nothing there, a damaged file, or one with code in it.
-    """
-    if (path / WEIGHTS_FILE).is_file():
-        return path / WEIGHTS_FILE, _read_export(path)
-    file = path if path.suffix == ".pt" else find_checkpoint(path / "checkpoints", which)
-    if file is None:
-        raise ValueError(f"no checkpoint in {path / 'checkpoints'}; train with train.py --name {path.name} first")
-    state = load_checkpoint(file, mmap=True)  # the generator is a fifth of it
-    if missing := {"generator_ema", "config", "step"} - state.keys():
-        raise ValueError(f"{file} has no {', '.join(sorted(missing))}; use a checkpoint that train.py wrote")
-    return file, state
-
-
-def _read_export(folder: Path) -> dict[str, Any]:
-    from safetensors import SafetensorError, safe_open
-
-    file = folder / WEIGHTS_FILE
-    try:
-        with safe_open(file, "pt") as opened:
-            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  (not a dict)
-            metadata = opened.metadata() or {}
-    except SafetensorError as error:
-        raise ValueError(f"{file} is damaged or cut short ({error}); export it again") from None
-    numbers = {name: int(metadata.get(name, default)) for name, default in (("step", 0), ("format", 1))}
-    return {"generator_ema": weights, "config": (folder / CONFIG_FILE).read_text(), **numbers}
 
 
 def saved_config(text: str) -> Config:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from torch import Tensor, nn
 
 from config.schema import Config
 from models.layers import advance_spectral_norm
-from trainers.checkpoints import FORMAT, GENERATOR_KEYS, differences, read_model
+from trainers.checkpoints import FORMAT, GENERATOR_KEYS, differences
+from trainers.stored import read_model
 
 GENERATORS = {"ema": "generator_ema", "trained": "generator"}
 
@@ -24,7 +24,7 @@ def take_networks(networks: Mapping[str, nn.Module], config: Config) -> list[str
         ValueError: it cannot be read, or nothing of it fits the generator here.
     """
     settings = config.trainer
-    file, state = read_model(Path(str(settings.start_from)))
+    file, state = read_model(str(settings.start_from))
     report = [f"starts from {file}, step {state['step']}"]
     report += [f"  {line}" for line in differences(file, state["config"], config, GENERATOR_KEYS)]
     for name, network in networks.items():

@@ -12,13 +12,13 @@ from PIL import Image
 from data.openpose import write_keypoints
 from images.joints import NOSE
 from scripts import draw, export
-from studio import pipeline
 from studio.people import Gallery
 from studio.pipeline import StepPose
 from tests.runs import NUM_STEPS, save_run, tiny_config
 from tests.scripts.test_own_data import PERSON, write_photo
 from tests.studio.test_photographs import write_openpose
 from tests.tiny import SIZE
+from trainers import stored
 
 SOURCE, POSE = (f"img/WOMEN/Dresses/id_00000004/01_{view}.jpg" for view in ("1_front", "2_side"))
 
@@ -39,7 +39,7 @@ def shipped(runs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def drawing(command: Callable[..., int], shipped: Path, tmp_path: Path, monkeypatch) -> Callable[..., int]:
     """Draw into `out.png` with the shipped models, in a folder without a dataset; returns the exit code."""
-    monkeypatch.setattr(pipeline, "ASSETS", shipped)
+    monkeypatch.setattr(stored, "ASSETS", shipped)
     monkeypatch.chdir(tmp_path)
     return lambda *words: command(draw.main, *words, "--output", tmp_path / "out.png")
 
@@ -136,13 +136,13 @@ def test_another_dataset_and_another_seed_may_be_asked_for(command, dataset, tmp
 
 def test_a_model_is_named_in_one_way_everywhere(shipped, runs, monkeypatch, tmp_path):
     """By path first, then the shipped ones, then the runs; a file of either kind is its model too."""
-    monkeypatch.setattr(pipeline, "ASSETS", shipped)
+    monkeypatch.setattr(stored, "ASSETS", shipped)
     monkeypatch.chdir(tmp_path)
-    assert pipeline.find_model("nted") == shipped / "nted"
+    assert stored.find_model("nted") == shipped / "nted"
     (tmp_path / "result" / "mine").mkdir(parents=True)
-    assert pipeline.find_model("mine") == Path("result/mine")
+    assert stored.find_model("mine") == Path("result/mine")
     (tmp_path / "nted").mkdir()
-    assert pipeline.find_model("nted") == Path("nted")
+    assert stored.find_model("nted") == Path("nted")
     (checkpoint,) = (runs / "dptn" / "checkpoints").glob("*.pt")
     for name in (shipped / "dptn" / "model.safetensors", checkpoint, runs / "dptn"):
         assert StepPose.load(name).config.generator.kind == "dptn"

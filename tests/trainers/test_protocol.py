@@ -141,6 +141,6 @@ def test_a_run_has_a_page_of_its_own(training, command, tmp_path):
     assert text.count("<h3>") == text.count("data:image/svg+xml") == len(single) + 3
     assert text.count("data:image/png") == 1
     page.unlink()
-    assert command(run_report.main, "--name", "run", "--checkpoints_dir", tmp_path) == 0
+    assert command(run_report.main, "--model", tmp_path / "run") == 0
     assert page.read_text() == text
-    assert command(run_report.main, "--name", "none", "--checkpoints_dir", tmp_path) == 2
+    assert command(run_report.main, "--model", tmp_path / "none") == 2

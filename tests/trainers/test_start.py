@@ -104,7 +104,7 @@ def test_frozen_parts_stay_and_all_others_move(another, dataset, tmp_path):
 
 def test_an_export_starts_a_run_of_another_size_with_a_discriminator_of_its_own(dataset, tmp_path, command):
     save_run(tmp_path / "another", tiny_config("dptn", dataset, "data.image_size=[96,64]"))
-    flags = ["--name", "another", "--checkpoints_dir", tmp_path, "--output_dir", tmp_path / "out"]
+    flags = ["--model", tmp_path / "another", "--output", tmp_path / "out"]
     assert command(export.main, *flags, "--format", "safetensors") == 0
     config = tiny("dptn", dataset, f"trainer.start_from={tmp_path}/out")
     trainer = Trainer(config, tmp_path / "new", ALONE)
@@ -137,7 +137,7 @@ def test_imported_published_weights_of_one_step_are_fine_tuned_step_by_step(data
 @pytest.mark.parametrize(
     ("key", "says"),
     [
-        ("trainer.start_from=nowhere", r"no checkpoint in nowhere/checkpoints; train with train\.py"),
+        ("trainer.start_from=nowhere", "there is no model nowhere; shipped: "),
         (
             "trainer.freeze=[generator.source_encode]",
             r"no part 'generator\.source_encode'; .*generator\.source_encoder",
@@ -153,7 +153,7 @@ def test_a_wrong_source_or_part_is_one_line(key, says, dataset, tmp_path):
 def test_another_kind_of_generator_and_a_trained_one_of_an_export_are_refused(another, dataset, tmp_path, command):
     with pytest.raises(ValueError, match=r"step_00000002\.pt has no generator_ema that fits here; .* of a nted"):
         Trainer(tiny("nted", dataset, f"trainer.start_from={tmp_path}/another"), tmp_path / "new", ALONE)
-    flags = ["--name", "another", "--checkpoints_dir", tmp_path, "--output_dir", tmp_path / "another"]
+    flags = ["--model", tmp_path / "another", "--output", tmp_path / "another"]
     assert command(export.main, *flags, "--format", "safetensors") == 0
     with pytest.raises(ValueError, match=r"no generator that fits here; .* trainer\.start_with=ema alone"):
         started(dataset, tmp_path, "trainer.start_with=trained")

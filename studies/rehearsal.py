@@ -8,47 +8,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry, sdpa_backward_flop, sdpa_flop
 
 from config.load import dump_config
 from config.schema import Config
 from data.loader import Batch
 from images.writing import check_place
 from losses.families import build_objective
-from trainers.checkpoints import read_model
+from studies.flops import CountFlops
 from trainers.distributed import World
+from trainers.stored import read_model
 from trainers.trainer import Trainer, training_pairs
 from trainers.validation import test_pairs
 
 TIMED_STEPS = 3
 UNITS = (("days", 86400), ("hours", 3600), ("minutes", 60), ("seconds", 1))
-aten = torch.ops.aten
-# PyTorch's table of formulas lacks the CPU's fused attention
-FORMULAS = {
-    **flop_registry,
-    aten._scaled_dot_product_flash_attention_for_cpu: sdpa_flop,
-    aten._scaled_dot_product_flash_attention_for_cpu_backward: sdpa_backward_flop,
-}
-
-
-class FlopCounter(TorchDispatchMode):
-    """Adds up the floating-point operations of all matrix products and convolutions inside, as `flops`.
-
-    PyTorch's own counter also follows modules, with hooks that R1's second derivative does not get past.
-    """
-
-    flops = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        if formula := FORMULAS.get(func.overloadpacket):
-            self.flops += formula(*args, **(kwargs or {}), out_val=result)
-        return result
 
 
 def missing(config: Config, folder: Path) -> list[str]:
@@ -60,7 +36,7 @@ def missing(config: Config, folder: Path) -> list[str]:
         "folder of the run": lambda: check_place(folder / "config.yaml"),
     }
     if config.trainer.start_from:
-        checks["trainer.start_from"] = lambda: read_model(Path(str(config.trainer.start_from)))
+        checks["trainer.start_from"] = lambda: read_model(str(config.trainer.start_from))
     found = []
     for what, check in checks.items():
         try:
@@ -112,7 +88,7 @@ def cost(trainer: Trainer, batches: list[Batch], step: int) -> tuple[float, floa
     """(FLOPs, seconds) of one step; the counted one comes first and warms up."""
     engine, seconds = trainer.engine, []
     engine.step = step
-    with torch.compiler.set_stance("force_eager"), FlopCounter() as counter:
+    with torch.compiler.set_stance("force_eager"), CountFlops() as counter:
         engine.train_step(batches, 0)
     for _ in range(TIMED_STEPS + trainer.config.trainer.compile):
         engine.step, start = step, time.perf_counter()
