@@ -47,6 +47,11 @@ class DPTNConfig(GeneratorConfig):
     )
 
     @property
+    def canvas_is_last(self) -> bool:
+        """Where both branches see the source."""
+        return self.source_to_both
+
+    @property
     def widths(self) -> list[int]:
         """Channels of each level, from the finest."""
         return [min(self.ngf * 2**level, self.img_f) for level in range(self.num_levels)]
@@ -292,25 +297,26 @@ class DPTN(Generator):
 
     def _own(self, source: Tensor, source_pose: Tensor) -> Tensor:
         """What the content encoder sees for the self-reconstruction: the source in place of the canvas."""
-        seen = [source, source_pose] if self.source_to_both else []
-        if self.stepwise:
-            seen.append(source)
-            if self.step_input == "channel":
-                seen.append(torch.zeros_like(source[:, :1]))
-        return torch.cat([*seen, source_pose], dim=1)
+        over = [source] if self.stepwise else []
+        if self.stepwise and self.step_input == "channel":
+            over.append(torch.zeros_like(source[:, :1]))
+        return self._seen((source, source_pose), source_pose, over)
 
     def _other(
         self, source: tuple[Tensor, ...], target_pose: Tensor, canvas: Tensor | None, step: Tensor | None
     ) -> Tensor:
         """What the content encoder sees for the transformation: the canvas, the source and its pose, or both."""
-        seen = source if self.source_to_both else ()
         if not self.stepwise:
-            return torch.cat((*seen, target_pose), dim=1)
+            return self._seen(source, target_pose, [])
         assert canvas is not None and step is not None, "a step needs a canvas and its number"
         size = (canvas.shape[2], canvas.shape[3])
         if self.step_input == "channel":
-            return torch.cat((*seen, canvas, step_plane(step, size, self.num_steps), target_pose), dim=1)
-        return torch.cat((*seen, canvas + dptn_step_image(step + 1, size), target_pose), dim=1)
+            return self._seen(source, target_pose, [canvas, step_plane(step, size, self.num_steps)])
+        return self._seen(source, target_pose, [canvas + dptn_step_image(step + 1, size)])
+
+    def _seen(self, source: tuple[Tensor, ...], pose: Tensor, over: list[Tensor]) -> Tensor:
+        """In the published orders; all that is over those comes last, so that a one-step network can grow into it."""
+        return torch.cat([*source, pose, *over] if self.source_to_both else [*over, pose], dim=1)
 
     def _numbered(self, source: Tensor, step: Tensor | None) -> Tensor:
         """The source image as the networks see it, with the step's pattern where that is added to it."""

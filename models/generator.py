@@ -21,6 +21,11 @@ class GeneratorConfig(Kind):
     )
 
     @property
+    def canvas_is_last(self) -> bool:
+        """Whether the canvas comes after all that a network of one step sees, so that one can grow into this."""
+        return self.step_input == "channel"
+
+    @property
     def size_multiple(self) -> int:
         """What both sides of its images must be multiples of, in pixels."""
         raise NotImplementedError

@@ -229,7 +229,10 @@ class NTED(Generator):
         """Draw what `encode_source` gave in poses (B, P, H, W), over canvases (B, 3, H, W)."""
         if self.stepwise:
             assert canvas is not None, "a step needs a canvas"
-            target_pose = torch.cat((self._with_step(canvas, step), target_pose), dim=1)
+            over = self._with_step(canvas, step)
+            # as published; beside the canvas all that is new comes last, so that a one-step network can grow into it
+            parts = (target_pose, over) if self.step_input == "channel" else (over, target_pose)
+            target_pose = torch.cat(parts, dim=1)
         x, rgb, pairs = self.skeleton_encoder(target_pose)[-1], None, []
         for level, textures in zip(self.renderer, encoded, strict=True):
             x, rgb, level_pairs = level(x, rgb, textures)

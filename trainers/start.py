@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 
+import torch
 from torch import Tensor, nn
 
 from config.schema import Config
-from models.layers import advance_spectral_norm
-from trainers.checkpoints import FORMAT, GENERATOR_KEYS, differences
+from models.layers import EqualConv2d, advance_spectral_norm
+from trainers.checkpoints import FORMAT, GENERATOR_KEYS, differences, saved_config
 from trainers.stored import read_model
 
 GENERATORS = {"ema": "generator_ema", "trained": "generator"}
@@ -29,7 +31,9 @@ def take_networks(networks: Mapping[str, nn.Module], config: Config) -> list[str
     report += [f"  {line}" for line in differences(file, state["config"], config, GENERATOR_KEYS)]
     for name, network in networks.items():
         entry = GENERATORS[settings.start_with] if name == "generator" else name
-        num_taken, others = _take(network, state.get(entry, {}), state["format"])
+        saved = state.get(entry, {})
+        grown = _grown(network, saved) if name == "generator" and _grows(state["config"], config) else {}
+        num_taken, others = _take(network, saved, grown, state["format"])
         if name == "generator" and not num_taken:
             raise ValueError(
                 f"trainer.start_from: {file} has no {entry} that fits here; a checkpoint of a {config.generator.kind} "
@@ -59,7 +63,9 @@ def freeze(networks: Mapping[str, nn.Module], parts: Sequence[str]) -> None:
             raise ValueError(f"trainer.freeze={list(parts)} leaves nothing of the {name} to train; name smaller parts")
 
 
-def _take(network: nn.Module, saved: Mapping[str, Tensor], saved_format: int) -> tuple[int, list[str]]:
+def _take(
+    network: nn.Module, saved: Mapping[str, Tensor], grown: Mapping[str, Tensor], saved_format: int
+) -> tuple[int, list[str]]:
     """Put the tensors that fit into a network; how many they are, and a line on each other one."""
     own = network.state_dict()
     shapes = {
@@ -67,9 +73,37 @@ def _take(network: nn.Module, saved: Mapping[str, Tensor], saved_format: int) ->
         for name in sorted(own.keys() | saved.keys())
     }
     fitting = {name: saved[name] for name, (there, here) in shapes.items() if there == here}
-    others = [f"  {name}: {there} there, {here} here" for name, (there, here) in shapes.items() if there != here]
-    network.load_state_dict(fitting, strict=False)
+    others = [
+        f"  {name}: {there} there, {here} here{', whose new inputs begin at zero' if name in grown else ''}"
+        for name, (there, here) in shapes.items()
+        if there != here
+    ]
+    network.load_state_dict({**fitting, **grown}, strict=False)
     if others or saved_format < FORMAT:
         # singular vectors may have come without their weights
         advance_spectral_norm(network, num_iterations=100)
     return len(fitting), others
+
+
+def _grows(saved: str, config: Config) -> bool:
+    """Whether a generator of one step becomes one of several, whose canvas comes after all inputs of the old one."""
+    old = saved_config(saved)
+    same_poses = old.data.pose_channels == config.data.pose_channels
+    return old.schedule.num_steps == 1 < config.schedule.num_steps and same_poses and config.generator.canvas_is_last
+
+
+def _grown(network: nn.Module, saved: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of convolutions that have more inputs here, the first ones as saved: at first the others do nothing."""
+    grown = {}
+    for name, module in network.named_modules():
+        key = f"{name}.weight" if f"{name}.weight" in saved else f"{name}.parametrizations.weight.original"
+        if not isinstance(module, nn.Conv2d | EqualConv2d) or key not in saved:
+            continue
+        old, new = saved[key], module.weight
+        shape = (new.shape[0], old.shape[1], *new.shape[2:])
+        if old.shape == shape and shape[1] < new.shape[1]:
+            # an equalised weight is divided by the root of the number of its inputs
+            equalised = math.sqrt(new.shape[1] / shape[1]) if isinstance(module, EqualConv2d) else 1
+            grown[key] = torch.zeros_like(new)
+            grown[key][:, : shape[1]] = old * equalised
+    return grown

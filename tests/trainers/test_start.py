@@ -12,9 +12,10 @@ import torch
 import train
 from models.originals_files import pack
 from scripts import export, import_checkpoint
+from studio.pipeline import StepPose
 from tests.runs import run_flags, save_run, tiny_config
 from tests.scripts.test_import_checkpoint import config_of, save, states
-from tests.tiny import overrides
+from tests.tiny import SIZE, overrides
 from tests.trainers.test_trainer import ALONE, same, tiny
 from trainers.trainer import Trainer
 
@@ -132,6 +133,26 @@ def test_imported_published_weights_of_one_step_are_fine_tuned_step_by_step(data
     state = Trainer(tiny("nted", dataset, keys[-1]), tmp_path / "again", ALONE).engine.state()["generator"]
     equal = [name for name in own if name in state and torch.equal(own[name], state[name])]
     assert len(equal) > 0.9 * len(own)
+
+
+@pytest.mark.parametrize("system", ["nted", "dptn", "unet"])
+def test_a_network_of_one_step_grows_into_steps_and_draws_as_before(system, dataset, tmp_path):
+    """Whatever the canvas and the step: what is new begins at zero."""
+    torch.manual_seed(1)
+    poses = ["data.pose=joints", "generator.step_input=channel", "rollout.window=null"]
+    poses += ["generator.source_to_both=true", "generator.spectral_norm=false"] if system == "dptn" else []
+    one = tiny_config(system, dataset, *poses, "schedule.num_steps=1")
+    save_run(tmp_path / "one", one)
+    old = StepPose.load(tmp_path / "one").generator
+    grown = Trainer(
+        tiny(system, dataset, *poses, "schedule.num_steps=3", f"trainer.start_from={tmp_path}/one"),
+        tmp_path / "new",
+        ALONE,
+    )
+    assert any("whose new inputs begin at zero" in line for line in grown.start_report)
+    image, pose, canvas = torch.rand(2, 3, *SIZE), torch.rand(2, 18, *SIZE), torch.rand(2, 3, *SIZE)
+    drawn = grown.engine.generator_ema(image, pose, pose.flip(0), canvas, torch.tensor([0, 2])).target_image
+    torch.testing.assert_close(drawn, old(image, pose, pose.flip(0)).target_image, rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(
