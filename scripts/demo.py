@@ -1,10 +1,15 @@
-"""`make demo`: from nothing to a scored report of both systems, every command as a user would type it."""
+"""`make demo`: from nothing to a scored report of both systems, every command as a user would type it.
+
+Each system is trained in one step first. That network then grows into one of several steps, and both are scored on
+people that they never saw, beside the shipped model.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -13,15 +18,21 @@ from pathlib import Path
 import torch
 
 from config.cli import run
+from config.load import load_config
 from models.device import has_matrix_units
+from trainers.stored import ASSETS, CONFIG_FILE, shipped_models
 
 LOG = logging.getLogger(__name__)
-SYSTEMS = ("nted", "dptn")
+SYSTEMS = ("dptn", "nted")
 DATA = Path("dataset/demo")
 RESULT = Path("result/demo")
-PEOPLE, VIEWS, SEED, NUM_PROCESSES = 240, 5, 0, 2
-# bf16 matrix units make convolutions over ten times faster, which pays for four times the pixels
+PEOPLE, VIEWS, SEED = 240, 5, 0
+# a GPU, or bf16 matrix units, which make convolutions over ten times faster, pay for four times the pixels
 FAST_SIZE, SLOW_SIZE = (128, 88), (64, 44)
+ONE_STEP = ("schedule.num_steps=1", "rollout.window=1", "objective.step=0", "trainer.batch_size=8")
+ONE_STEP_MINUTES = 2.6  # the steps that grow from it have the rest, `trainer.max_minutes` of their config
+
+Size = tuple[int, int]
 
 
 def main() -> None:
@@ -29,38 +40,64 @@ def main() -> None:
     size = FAST_SIZE if fast else SLOW_SIZE
     LOG.info("training at %dx%d (%s)", *size, "bf16 matrix units" if fast else "no bf16 matrix units here")
     RESULT.mkdir(parents=True, exist_ok=True)
-    make_data(size)
-    seconds = {system: round(run_system(system, size), 1) for system in SYSTEMS}
+    shipped = [name for name in SYSTEMS if name in shipped_models()]
+    make_data({size, *(load_config(ASSETS / name / CONFIG_FILE).data.image_size for name in shipped)})
+    seconds = {}
+    for system in SYSTEMS:
+        start = time.monotonic()
+        train_system(system, size)
+        seconds[system] = round(time.monotonic() - start, 1)
+    for name in shipped:
+        draw_and_score("--config", ASSETS / name / CONFIG_FILE, "--checkpoints_dir", ASSETS, "--name", name)
     (RESULT / "seconds.json").write_text(json.dumps(seconds) + "\n")
-    python("-m", "scripts.demo_page", "--result", RESULT, "--root", DATA, "--size", f"{size[0]}-{size[1]}")
+    python("-m", "scripts.demo_page", "--result", RESULT, "--root", DATA, "--size", dashed(size))
 
 
-def make_data(size: tuple[int, int]) -> None:
-    """Synthetic people in DeepFashion's layout, and their LMDB."""
-    height, width = size[0] * 4, round(size[0] * 4 * 750 / 1101)
-    people = ("--people", PEOPLE, "--views", VIEWS, "--seed", SEED)
-    python("-m", "scripts.make_synthetic", "--output", DATA, *people, "--size", f"{height}-{width}", "--overwrite")
-    python(
-        "-m", "scripts.prepare_data", "--root", DATA, "--output", DATA, "--size", f"{size[0]}-{size[1]}", "--overwrite"
+def make_data(sizes: set[Size]) -> None:
+    """Synthetic people in DeepFashion's layout, and their LMDBs."""
+    height = 4 * max(height for height, _ in sizes)
+    people = (
+        "--people",
+        PEOPLE,
+        "--views",
+        VIEWS,
+        "--seed",
+        SEED,
+        "--size",
+        dashed((height, round(height * 750 / 1101))),
     )
+    python("-m", "scripts.make_synthetic", "--output", DATA, *people, "--overwrite")
+    stores = ("--size", *map(dashed, sorted(sizes)), "--overwrite")
+    python("-m", "scripts.prepare_data", "--root", DATA, "--output", DATA, *stores)
 
 
-def run_system(system: str, size: tuple[int, int]) -> float:
-    """Train, draw the test pairs with all steps, score them; returns the seconds that it took."""
-    start = time.monotonic()
-    run_flags = ("--config", f"config/demo_{system}.yaml", "--name", f"{RESULT.name}/{system}")
-    override = f"data.image_size={list(size)}".replace(" ", "")
-    images = RESULT / system / "images"
-    torchrun("train.py", *run_flags, "--no_resume", override)
-    torchrun("inference.py", *run_flags, "--output_dir", images, "--save_steps", override)
-    python("eval_step.py", *run_flags, "--generated", images, "--protocol", "offline", override)
-    return time.monotonic() - start
+def train_system(system: str, size: Size) -> None:
+    """Train in one step, grow that into steps, draw and score both."""
+    config, override = f"config/demo_{system}.yaml", f"data.image_size={list(size)}".replace(" ", "")
+    one, steps = f"{RESULT.name}/{system}_one", f"{RESULT.name}/{system}"
+    for name, keys in (
+        (one, (*ONE_STEP, f"trainer.max_minutes={ONE_STEP_MINUTES}")),
+        (steps, (f"trainer.start_from={RESULT.parent / one}",)),
+    ):
+        in_parallel("train.py", "--config", config, "--name", name, "--no_resume", override, *keys)
+        draw_and_score("--config", RESULT.parent / name / CONFIG_FILE, "--name", name)
 
 
-def torchrun(*arguments: object) -> None:
-    """Run a command of the project in several processes, which share the cores."""
-    threads = os.environ.get("OMP_NUM_THREADS") or max(1, torch.get_num_threads() // NUM_PROCESSES)
-    launcher = ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={NUM_PROCESSES}")
+def draw_and_score(*flags: object) -> None:
+    """Every step of the test pairs of a model, and their scores."""
+    name, root = flags[-1], f"data.root={DATA}"
+    images = RESULT.parent / name if str(name).startswith(RESULT.name) else RESULT / f"shipped_{name}"
+    shutil.rmtree(images / "images", ignore_errors=True)
+    in_parallel("inference.py", *flags, "--output_dir", images / "images", "--save_steps", root)
+    python("eval_step.py", *flags, "--generated", images / "images", "--protocol", "offline", root)
+
+
+def in_parallel(*arguments: object) -> None:
+    """Run a command of the project in a process for each GPU, or in two that share a CPU's cores."""
+    gpus, cores = torch.cuda.device_count(), torch.get_num_threads()
+    count = gpus or min(2, cores)
+    threads = os.environ.get("OMP_NUM_THREADS") or max(1, cores // count)
+    launcher = ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}") if count > 1 else ()
     python(*launcher, *arguments, OMP_NUM_THREADS=str(threads))
 
 
@@ -70,6 +107,11 @@ def python(*arguments: object, **environment: str) -> None:
     LOG.info("\n$ python %s", " ".join(words))
     if subprocess.run([sys.executable, *words], env={**os.environ, **environment}, check=False).returncode:
         raise ValueError(f"`python {' '.join(words)}` failed; its own message is above")
+
+
+def dashed(size: Size) -> str:
+    """A size (H, W) as the flags write it."""
+    return f"{size[0]}-{size[1]}"
 
 
 if __name__ == "__main__":

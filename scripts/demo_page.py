@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,9 @@ from images.writing import write_text
 from metrics.html import image_address, number, render
 from metrics.pages import title_of
 from metrics.plots import line_plot
+from trainers.step_head import recent_accuracy
 
-TITLES = {"nted": "NTED, resolution growing", "dptn": "DPTN, grey levels quantised less and less"}
+TITLES = {"dptn": "DPTN, grey levels quantised less and less", "nted": "NTED, resolution growing"}
 NUM_STRIPS = 8
 METRICS = ("ssim", "psnr", "l1", "fd_lite0", "recall_1", "recall_5")
 STEP_METRICS = ("ssim", "psnr", "fd_lite0")
@@ -34,48 +36,82 @@ LOSSES = {
 }
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What one model drew of the demo's test people: its name on the page, folder of images and report."""
+
+    title: str
+    images: Path
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """Its scores by step."""
+        return json.loads((self.images.with_name("images_report") / "report.json").read_text())
+
+    @property
+    def steps(self) -> list[Path]:
+        """The folder of each step."""
+        return sorted(self.images.glob("step_*"))
+
+
 def main() -> None:
     parser = Parser(description=__doc__)
     parser.add_argument("--result", type=Path, required=True, help="folder of the demo")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data")
-    parser.add_argument("--size", type=image_size, required=True, metavar="H-W", help="of the images")
+    parser.add_argument("--size", type=image_size, required=True, metavar="H-W", help="height and width of the images")
     arguments = parser.parse_args()
     seconds = json.loads((arguments.result / "seconds.json").read_text())
     report, systems = {}, []
     for system, duration in seconds.items():
-        scores = json.loads((arguments.result / system / "images_report" / "report.json").read_text())
-        report[system] = {"steps": scores["steps"], "copy_source": scores["copy_source"], "seconds": duration}
-        systems.append(section(system, scores, duration, arguments))
+        models = models_of(system, arguments.result)
+        reports = {name: model.report for name, model in models.items()}
+        report[system] = {
+            name: {key: found[key] for key in ("steps", "copy_source")} for name, found in reports.items()
+        }
+        report[system]["seconds"] = duration
+        systems.append(section(system, models, duration, arguments))
     write_text(arguments.result / "report.json", json.dumps(report, indent=2) + "\n")
     subtitle = (
-        "Two small models, trained for minutes on synthetic people; the people below were never seen in training."
+        "Small models, trained for minutes on synthetic people: in one step, and then step by step. Beside them the "
+        "shipped models, which trained longer. None of them ever saw the people below."
     )
     page = render("demo.html", title="StepPose: person images step by step", subtitle=subtitle, systems=systems)
     write_text(arguments.result / "index.html", page)
     sys.stdout.write(f"open {arguments.result / 'index.html'}\n")
 
 
-def section(system: str, scores: dict[str, Any], seconds: float, arguments: argparse.Namespace) -> dict[str, Any]:
+def models_of(system: str, result: Path) -> dict[str, Drawn]:
+    """What was drawn with each model of a system, those of the demo first."""
+    models = {
+        "one_step": Drawn("one step", result / f"{system}_one" / "images"),
+        "steps": Drawn("step by step", result / system / "images"),
+        "shipped": Drawn("shipped", result / f"shipped_{system}" / "images"),
+    }
+    return {name: model for name, model in models.items() if model.images.is_dir()}
+
+
+def section(system: str, models: dict[str, Drawn], seconds: float, arguments: argparse.Namespace) -> dict[str, Any]:
     """One system: numbers, strips, plots."""
-    log = [json.loads(line) for line in (arguments.result / system / "log.jsonl").read_text().splitlines()]
-    last, copy = scores["steps"][-1], scores["copy_source"]
+    log = (arguments.result / system / "log.jsonl").read_text().splitlines()
+    last, steps = json.loads(log[-1]), models["steps"].report["steps"]
+    copy = models["steps"].report["copy_source"]
     lead = (
-        f"{len(scores['steps'])} steps, {log[-1]['step']} training steps on {log[-1]['nimg']} pairs; training, drawing "
-        f"and scoring took {seconds:.0f} seconds."
+        f"One step, then {len(steps)} steps that grew from it for {last['step']} training steps; training, drawing and "
+        f"scoring took {seconds:.0f} seconds."
     )
-    shown = [name for name in METRICS if name in last]
-    labels, strips = strips_of(system, arguments)
+    if (accuracy := recent_accuracy(log, last["step"])) is not None:
+        lead += f" Its step head is right on {accuracy:.0%} of real images; guessing is on {1 / len(steps):.0%}."
+    rows = {model.title: model.report["steps"][-1] for model in models.values()} | {"copying the source image": copy}
+    shown = [name for name in METRICS if name in steps[-1]]
+    labels, strips = strips_of(models, system, arguments)
     return {
         "title": TITLES[system],
         "lead": lead,
         "header": ["", *map(title_of, shown)],
-        "rows": [
-            [name, *(number(row.get(key)) for key in shown)]
-            for name, row in (("last step", last), ("copying the source image", copy))
-        ],
+        "rows": [[name, *(number(row.get(key)) for key in shown)] for name, row in rows.items()],
         "labels": labels,
         "strips": strips,
-        "plots": [*step_plots(scores["steps"], copy), *loss_plots(log)],
+        "plots": [*step_plots(steps, copy), *loss_plots([json.loads(line) for line in log])],
     }
 
 
@@ -95,20 +131,36 @@ def step_plots(steps: list[dict[str, Any]], copy: dict[str, Any]) -> list[tuple[
     ]
 
 
-def strips_of(system: str, arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
+def strips_of(models: dict[str, Drawn], system: str, arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
     """Names of the columns, and rows of source, pose, the image of every step and the target, of unseen people."""
-    config = load_config(f"config/demo_{system}.yaml", [f"data.image_size={list(arguments.size)}"])
+    config = load_config(arguments.result / system / "config.yaml", [f"data.image_size={list(arguments.size)}"])
     dataset = PairDataset(arguments.root, "test", config.data.image_size, config.data.pose_form)
-    folders = sorted((arguments.result / system / "images").glob("step_*"))
-    indices = np.linspace(0, len(dataset) - 1, NUM_STRIPS).astype(int)
+    columns = [(model.title, folder) for model in models.values() for folder in model.steps]
+    columns = [
+        (title if folder == last_of(title, columns) else f"{title}, {folder.name.replace('_0', ' ')}", folder)
+        for title, folder in columns
+    ]
     rows = []
-    for index in indices.tolist():
+    for index in np.linspace(0, len(dataset) - 1, NUM_STRIPS).astype(int).tolist():
         name, sample = output_name(*dataset.names(index)), dataset[index]
         maps = pose_maps(sample["target_pose"][None], config.data.image_size)[0]
         source, target = (sample[f"{role}_image"].permute(1, 2, 0).numpy() for role in ("source", "target"))
-        steps = [read_pixels(folder / name) for folder in folders]
-        rows.append(image_address(strip([source, pose_picture(maps), *steps, target])))
-    return ["source", "pose", *(f"step {step}" for step in range(len(folders))), "target"], rows
+        drawn = [read_pixels(folder / name) for _, folder in columns]
+        pictures = [source, pose_picture(maps), *drawn, target]
+        height = max(len(picture) for picture in pictures)
+        rows.append(image_address(strip([enlarged(picture, height) for picture in pictures])))
+    return ["source", "pose", *(title for title, _ in columns), "target"], rows
+
+
+def last_of(title: str, columns: list[tuple[str, Path]]) -> Path:
+    """The last step's folder of a model."""
+    return [folder for name, folder in columns if name == title][-1]
+
+
+def enlarged(picture: np.ndarray, height: int) -> np.ndarray:
+    """An (h, w, 3) picture whose pixels are repeated as often as fits the height."""
+    factor = max(1, height // len(picture))
+    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def loss_plots(log: list[dict[str, float]]) -> list[tuple[str, str]]:
