@@ -309,7 +309,7 @@ class DPTN(Generator):
         self, source: tuple[Tensor, ...], target_pose: Tensor, canvas: Tensor | None, step: Tensor | None
     ) -> Tensor:
         """What the content encoder sees for the transformation: the canvas, each source and its pose, or both."""
-        given = (target_pose,)
+        given: tuple[Tensor, ...] = (target_pose,)
         if self.stepwise:
             assert canvas is not None and step is not None, "a step needs a canvas and its number"
             size = (canvas.shape[2], canvas.shape[3])
