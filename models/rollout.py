@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ from torch import Tensor, nn
 
 from models.layers import GeneratorOutput, laid_out_as
 from models.schedules import Schedule
-from models.sources import flat_sources, for_each, mean_source, num_sources
+from models.sources import flat_sources, for_each, mean_source, num_sources, to_count
 
 
 @dataclass
@@ -120,9 +121,10 @@ def training_canvas(
 
 
 def join_pairs(pairs: Sequence[Pair]) -> Pair:
-    """Pairs one after the other in a batch."""
+    """Pairs one after the other in a batch; where they have unequally many sources, each is given equally often."""
+    most = math.lcm(*(num_sources(pair.source_image) for pair in pairs))
     return Pair(
-        torch.cat([pair.source_image for pair in pairs]),
-        torch.cat([pair.source_pose for pair in pairs]),
+        torch.cat([to_count(pair.source_image, most) for pair in pairs]),
+        torch.cat([to_count(pair.source_pose, most) for pair in pairs]),
         torch.cat([pair.target_pose for pair in pairs]),
     )

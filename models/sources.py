@@ -30,6 +30,14 @@ def first_source(sources: Tensor) -> Tensor:
     return sources[:, 0] if sources.ndim == 5 else sources
 
 
+def to_count(sources: Tensor, count: int) -> Tensor:
+    """(B, N, C, H, W) or (B, C, H, W) to `count` sources, a multiple of N: each as often, which changes no image."""
+    if count == 1:
+        return first_source(sources)
+    several = sources if sources.ndim == 5 else sources.unsqueeze(1)
+    return several.repeat(1, count // several.shape[1], 1, 1, 1)
+
+
 def for_each(per_sample: Tensor, count: int) -> Tensor:
     """(B, ...) to (B*N, ...), for the N sources of each sample."""
     return per_sample.repeat_interleave(count, dim=0) if count > 1 else per_sample
