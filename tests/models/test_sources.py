@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -20,10 +22,18 @@ TOLERANCE = 1e-5
 SYSTEMS = ("nted", "dptn")
 
 
-@pytest.fixture(params=[(system, steps) for system in SYSTEMS for steps in (1, 4)], ids=lambda p: f"{p[0]}-{p[1]}")
+FORMS: list[tuple[str, int, tuple[str, ...]]] = [
+    *((system, steps, ()) for system in SYSTEMS for steps in (1, 4)),
+    ("nted", 4, ("generator.step_input=channel",)),
+    ("dptn", 4, ("generator.step_input=channel",)),
+    ("dptn", 4, ("generator.source_to_both=true",)),
+]
+
+
+@pytest.fixture(params=FORMS, ids=lambda form: "-".join((form[0], str(form[1]), *form[2])))
 def model(request: pytest.FixtureRequest) -> StepPose:
-    system, num_steps = request.param
-    return tiny_model(system, num_steps=num_steps)
+    system, num_steps, more = request.param
+    return tiny_model(system, Path("."), num_steps, *more)
 
 
 def inputs(model: StepPose, count: int = 3, batch: int = 2) -> tuple[Tensor, Tensor, Tensor]:
@@ -100,8 +110,9 @@ def test_an_extraction_is_one_softmax_over_the_positions_of_all_sources(num_text
         torch.testing.assert_close(textures[sample], torch.cat(list(values[mine]), dim=1) @ weights.mT)
 
 
-def test_dptn_reconstructs_the_first_of_its_sources():
-    model = tiny_model("dptn", num_steps=4)
+@pytest.mark.parametrize("more", [(), ("generator.source_to_both=true",)])
+def test_dptn_reconstructs_the_first_of_its_sources(more):
+    model = tiny_model("dptn", Path("."), 4, *more)
     images, own, target = inputs(model)
     step, canvas = torch.tensor([0, 2]), torch.randn(2, 3, *SIZE)
 
