@@ -18,8 +18,8 @@ if [[ ${1:-} == --quick ]]; then
 fi
 data=$out/data
 [[ -d $data/$size ]] || {
-    "$python" -m scripts.make_synthetic --out "$data" --people "$people" --views 6 --size 512 352 --overwrite
-    "$python" -m scripts.prepare_data --root "$data" --out "$data" --sizes "$size" --overwrite
+    "$python" -m scripts.make_synthetic --output "$data" --people "$people" --views 6 --size 512-352 --overwrite
+    "$python" -m scripts.prepare_data --root "$data" --output "$data" --size "$size" --overwrite
 }
 for system in ${SYSTEMS:-nted dptn}; do
     config=config/demo_$system.yaml
