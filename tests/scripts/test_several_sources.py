@@ -30,7 +30,7 @@ VIEWS = [f"img/WOMEN/Dresses/id_00000004/01_{view}.jpg" for view in ("1_front", 
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize(("mode", "columns"), [(["--switch", 1], 3 + 1), (["--grid"], 2 + 1)])
 def test_style_mix_takes_all_photographs_of_each_person(system, mode, columns, command, runs, tmp_path):
-    flags = [*run_flags(runs, system), "--pose", VIEWS[2], "--output", tmp_path / "mix.png"]
+    flags = ["--model", runs / system, "--pose", VIEWS[2], "--output", tmp_path / "mix.png"]
     assert command(style_mix.main, *flags, "--sources", *VIEWS[:2], "--sources", VIEWS[2], *mode) == 0
     picture = cv2.imread(str(tmp_path / "mix.png"))
     assert picture.shape[1] >= (columns + NUM_STEPS[system]) * SIZE[1]
