@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -58,8 +59,8 @@ def speeds(model: StepPose, num_frames: int, batch_size: int) -> dict[str, float
     for name, chosen in SETS.items():
         people = photographs(model, Album.drawn(0), chosen)
         ways: dict[str, Callable[[], object]] = {
-            "generate, once a frame": lambda people=people: [one_frame(model, people, pose) for pose in joints],
-            "animate": lambda people=people: list(animate(model, people, joints, batch_size)),
+            "generate, once a frame": partial(frame_by_frame, model, people, joints),
+            "animate": partial(drawn_together, model, people, joints, batch_size),
         }
         for way, call in ways.items():
             call()
@@ -67,19 +68,25 @@ def speeds(model: StepPose, num_frames: int, batch_size: int) -> dict[str, float
     return rates
 
 
-def one_frame(model: StepPose, people: Sequence[Person], pose: np.ndarray) -> Pixels:
-    """A frame by the way that knows nothing of the others."""
-    maps, own = model.pose_form.draw(pose, model.image_size), [person.maps(model) for person in people]
-    return model.generate(sources=[person.image for person in people], pose=maps, source_pose=own)
+def drawn_together(model: StepPose, people: Sequence[Person], joints: np.ndarray, batch_size: int) -> list[Pixels]:
+    """All frames, as the command draws them."""
+    return list(animate(model, people, joints, batch_size))
+
+
+def frame_by_frame(model: StepPose, people: Sequence[Person], joints: np.ndarray) -> list[Pixels]:
+    """Frames by the way that knows nothing of the ones before."""
+    images, own = [person.image for person in people], [person.maps(model) for person in people]
+    maps = [model.pose_form.draw(pose, model.image_size) for pose in joints]
+    return [model.generate(sources=images, pose=one, source_pose=own) for one in maps]
 
 
 def table(model: StepPose, arguments: argparse.Namespace) -> str:
     """Flicker in grey levels by motion and treatment, the mean over people with its 95 % interval."""
     batch_size = arguments.batch_size
     treatments: dict[str, Callable[[Sequence[Person], np.ndarray], list[Pixels]]] = {
-        "noise held still": lambda people, joints: list(animate(model, people, joints, batch_size)),
+        "noise held still": lambda people, joints: drawn_together(model, people, joints, batch_size),
         "noise of its own a frame": lambda people, joints: restless(model, people, joints),
-        "held, joints smoothed": lambda people, joints: list(animate(model, people, smooth(joints, 1), batch_size)),
+        "held, joints smoothed": lambda people, joints: drawn_together(model, people, smooth(joints, 1), batch_size),
     }
     lines = ["| motion | | " + " | ".join(NUMBERS) + " |", "|---|---|" + "---|" * len(NUMBERS)]
     for motion in MOTIONS:

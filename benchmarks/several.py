@@ -33,6 +33,7 @@ from images.writing import write_image, write_text
 from metrics.paired import SsimWindow, fit_window, ssim
 from metrics.resampling import bootstrap_interval
 from models.rollout import Pair
+from models.sources import for_each
 from studies.cost import cost_of
 from studio.pictures import labelled_grid
 from studio.pipeline import StepPose
@@ -166,7 +167,7 @@ def pair_of(model: StepPose, people: Sequence[Album], chosen: Sequence[int]) -> 
     targets = maps(model, [joints for album in people for joints in album.target_joints])
     if len(chosen) > 1:
         images, own = (part.unflatten(0, (-1, len(chosen))) for part in (images, own))
-    return Pair(*(part.repeat_interleave(len(VIEWS), dim=0) for part in (images, own)), targets)
+    return Pair(for_each(images, len(VIEWS)), for_each(own, len(VIEWS)), targets)
 
 
 def maps(model: StepPose, joints: Sequence[np.ndarray]) -> Tensor:
