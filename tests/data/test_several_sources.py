@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import lmdb
 import numpy as np
 import pytest
 import torch
@@ -11,7 +13,7 @@ import torch
 from data import loader
 from data.dataset import PairDataset
 from data.draws import Draw
-from data.pairs import PairLine, output_name, read_pairs, write_pairs
+from data.pairs import PairLine, output_name, read_pairs, store_key, write_pairs
 from data.pose import POSE_FORMS
 from data.sampler import Share, StepSampler
 from tests.data.conftest import NAMES, SIZE
@@ -106,6 +108,26 @@ def test_test_lines_keep_their_first_sources_in_batches_of_equals(tree: Path, ro
     keys = [line.target.replace(".jpg", ".png") for line in read_pairs(tree / "test_pairs.txt")]
     assert data.names(1) == (keys[2], keys[1], keys[0])
     assert PairDataset(tree, "test", SIZE, "joints").names(1) == (keys[2], keys[1])
+
+
+def test_a_bad_line_is_replaced_by_one_that_has_as_many_sources(tree: Path, root: Path):
+    """Lines 0 to 2, of the first person, cannot be read; of the others 3 and 4 have two sources, 5 has one."""
+    lines = read_pairs(root / "train_pairs.txt")
+    lines[5] = PairLine(lines[5].target, lines[5].sources[:1])
+    for split in ("train", "test"):
+        write_pairs(tree / f"{split}_pairs.txt", lines)
+    shutil.copytree(root / "64-48", tree / "64-48")
+    with lmdb.open(str(tree / "64-48"), map_size=1 << 26) as env, env.begin(write=True) as transaction:
+        for name in NAMES[:3]:
+            transaction.put(store_key(name).encode(), b"no image")
+    train, test = (PairDataset(tree, split, SIZE, "joints", num_sources=2) for split in ("train", "test"))
+    draws = [[Draw(epoch, 0, num_sources=2), Draw(epoch, 3, num_sources=2)] for epoch in range(12)]
+    for batch in loader.train_loader(train, draws, 0, False, skip_bad=True):  # type: ignore[arg-type]
+        assert batch["source_image"].shape == (2, 2, 3, *SIZE)
+        assert int(batch["index"][0]) in (3, 4) and batch["replaces"].tolist() == [0, -1]
+    batches = {tuple(batch["index"].tolist()): batch for batch in loader.test_loader(test, 8, 0, skip_bad=True)}
+    assert [batch["source_image"].ndim for batch in batches.values()] == [4, 5]
+    assert [len(batch["index"]) for batch in batches.values()] == [1, 5]
 
 
 def test_an_output_is_named_after_all_its_sources():
