@@ -67,7 +67,13 @@ def main() -> None:
         )
         data = config.data
         dataset = PairDataset(
-            data.root, "test", data.image_size, data.pose_form, map_channels=data.map_channels, seed=config.seed
+            data.root,
+            "test",
+            data.image_size,
+            data.pose_form,
+            map_channels=data.map_channels,
+            num_sources=data.num_sources,
+            seed=config.seed,
         )
         out = Output(dataset, model.num_steps, arguments)
         manifest = describe(model, dataset, out, arguments, world)

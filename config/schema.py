@@ -46,6 +46,13 @@ class DataConfig(Section):
     augment_scale: float = Field(
         1.1, ge=1, le=2, description="training images are scaled by 1 to this, then cropped back"
     )
+    num_sources: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="photographs of a person that are looked at together, fewer where a pairs line has fewer: drawn "
+        "without repetition in training, the first ones in testing",
+    )
     num_workers: int = Field(4, ge=0, le=128, description="loader worker processes of each training process")
     on_error: Literal["stop", "skip"] = Field(
         "stop", description="a pair that cannot be read: save and stop, or go on with another pair in its place"
@@ -179,6 +186,8 @@ class Config(Section):
                 f"rollout.window is {window}: with a {self.schedule.kind} schedule, a window that is not all steps "
                 "would start from the target itself: set rollout.window=null"
             )
+        if self.data.num_sources > 1 and not GENERATORS[self.generator.kind].takes_several:
+            raise ValueError(f"a {self.generator.kind} generator takes one source: set data.num_sources=1")
         for part in (self.generator, self.objective, self.discriminator, self.schedule):
             if part is not None:
                 part.check_image_size(*self.data.image_size)

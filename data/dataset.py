@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 from torch.utils.data import Dataset
 
 from data.draws import Draw
@@ -38,10 +39,11 @@ class PairDataset(Dataset[Sample]):
     A sample holds `source_image, target_image` (3, H, W) uint8 RGB; `source_pose, target_pose` as `PoseForm.encode`
     gives them; `source_face, target_face` (4,) float32; `noise_key` (D,) int64; `start` (D,) float32 in [0, 1), 0
     first in a sample that is first of its batch; `index` int64; and, where there are any, `source_maps, target_maps`
-    (C, H, W) uint8. `loader.to_device` finishes it.
+    (C, H, W) uint8. `loader.to_device` finishes it. With several sources their images, poses and maps have one more
+    dimension, the first; `source_face` is that of the first source.
 
-    Training draws one source of the line, and a scale in [1, augment_scale] and a crop for each image; testing
-    takes the first source as it is.
+    Training draws the sources of the line, without repetition, and a scale in [1, augment_scale] and a crop for each
+    image; testing takes the first sources as they are.
 
     Args:
         root: folder with `{H}-{W}` stores, `{split}_pairs.txt`, and `pose/` unless the store holds keypoints.
@@ -51,6 +53,7 @@ class PairDataset(Dataset[Sample]):
         map_channels: C, of the store's condition maps; 0: none are read.
         augment_scale: 1 for no augmentation.
         num_directions: D; 2 if a batch trains both ways.
+        num_sources: the most sources of a line that are taken at once.
         seed: of all random choices.
 
     Raises:
@@ -67,6 +70,7 @@ class PairDataset(Dataset[Sample]):
         map_channels: int = 0,
         augment_scale: float = 1.0,
         num_directions: int = 1,
+        num_sources: int = 1,
         seed: int = 0,
     ) -> None:
         self.root, self.split, self.image_size = Path(root), split, (int(image_size[0]), int(image_size[1]))
@@ -76,23 +80,23 @@ class PairDataset(Dataset[Sample]):
         self.store = ImageStore(store_path(root, self.image_size), self.image_size)
         pairs_file = self.root / f"{split}_pairs.txt"
         self.table = PairTable.from_lines(read_pairs(pairs_file))
+        self.num_sources = np.minimum(np.diff(self.table.offsets), num_sources)  # of each line
         self._check_images(pairs_file)
         self.frame = self._choose_keypoints()
 
     def __len__(self) -> int:
         return len(self.table.targets)
 
-    def names(self, index: int) -> tuple[str, str]:
-        """Store keys of the (first) source and the target of line `index`."""
-        sources = self.table.sources(index)
-        return self.table.name(sources[0]), self.table.name(self.table.targets[index])
+    def names(self, index: int) -> tuple[str, ...]:
+        """Store keys of the first source, the target and the further sources of line `index`, as testing takes them."""
+        first, *others = map(self.table.name, self.table.sources(index)[: self.num_sources[index]])
+        return first, self.table.name(self.table.targets[index]), *others
 
     def __getitem__(self, draw: Draw | int) -> Sample:
         draw = draw if isinstance(draw, Draw) else Draw(0, draw)
         rng = np.random.default_rng([self.seed, draw.epoch, draw.index, int(self.split == "test")])
-        sources = self.table.sources(draw.index)
-        source = sources[rng.integers(len(sources)) if self.split == "train" else 0]
-        sample = self._view(self.table.name(source), "source", rng)
+        sources = [self._view(self.table.name(source), "source", rng) for source in self._sources(draw, rng)]
+        sample = _in_a_row(sources) if len(sources) > 1 else sources[0]
         sample |= self._view(self.table.name(self.table.targets[draw.index]), "target", rng)
         start = rng.random(self.num_directions, dtype=np.float32)
         start[0] *= not draw.is_first
@@ -102,6 +106,21 @@ class PairDataset(Dataset[Sample]):
             "noise_key": torch.tensor(keys),
             "index": torch.tensor(draw.index),
         }
+
+    def alike(self, draw: Draw) -> np.ndarray:
+        """The lines that can give as many sources as a draw has, so that they can stand in its batch."""
+        if self.split == "test":
+            return np.flatnonzero(self.num_sources == self.num_sources[draw.index])
+        return np.flatnonzero(self.num_sources >= draw.num_sources)
+
+    def _sources(self, draw: Draw, rng: np.random.Generator) -> np.ndarray:
+        """Numbers of the sources that a sample has."""
+        sources = self.table.sources(draw.index)
+        if self.split == "test":
+            return sources[: self.num_sources[draw.index]]
+        if draw.num_sources == 1:
+            return sources[[rng.integers(len(sources))]]
+        return rng.choice(sources, draw.num_sources, replace=False)
 
     def _noise_key(self, draw: Draw, direction: int) -> int:
         """A test pair's is that of `StepPose.generate`, which knows no epoch and no direction."""
@@ -187,6 +206,20 @@ class PairTable(NamedTuple):
     def sources(self, index: int) -> np.ndarray:
         """Numbers of the sources of a line."""
         return self.flat_sources[self.offsets[index] : self.offsets[index + 1]]
+
+
+def padded(values: list[Tensor]) -> list[Tensor]:
+    """Encoded skeletons of unequal length, padded with bytes that nothing reads; all else as it is."""
+    lengths = {value.shape[-1] for value in values if value.ndim}
+    if len(lengths) < 2:
+        return values
+    return [pad(value, (0, max(lengths) - value.shape[-1])) for value in values]
+
+
+def _in_a_row(sources: list[Sample]) -> Sample:
+    """Several sources in one sample; the face is that of the first, which alone is drawn again."""
+    sample = {name: torch.stack(padded([source[name] for source in sources])) for name in sources[0]}
+    return sample | {"source_face": sources[0]["source_face"]}
 
 
 def _tensor(image: np.ndarray) -> torch.Tensor:

@@ -46,13 +46,32 @@ def read_openpose_json(path: str | Path, threshold: float = 0.1) -> np.ndarray:
     Pose editors put it into a list, have null for what is missing, and may write shares of a canvas that they name.
     Raises ValueError where nobody is in it.
     """
-    content = _openpose_content(path)
+    joints = openpose_joints(_openpose_content(path), path, threshold)
+    if joints is None:
+        raise ValueError(f"{path} has no person with a joint surer than {threshold:g}; take another image or threshold")
+    return joints
+
+
+def read_openpose_frames(path: str | Path, threshold: float = 0.1) -> list[tuple[np.ndarray, Frame | None]]:
+    """OpenPose's JSON of several images in a list: joints, all NaN where nobody is, and the canvas if it is named."""
+    content = _read_json(path)
+    nobody = np.full((NUM_JOINTS, 2), np.nan)
+    found = []
+    for image in content if isinstance(content, list) else [content]:
+        joints = openpose_joints(image, path, threshold)
+        found.append((nobody if joints is None else joints, _canvas(image)))
+    return found
+
+
+def openpose_joints(content: dict[str, Any], path: str | Path, threshold: float) -> np.ndarray | None:
+    """(18, 2) joints of the surest person of an image's part of a file; None where nobody is in it."""
+    _field(content, "people", path)
     people = [person for person in _list(content.get("people") or [], path) if person is not None]
     values = [_field(person, "pose_keypoints_2d", path) for person in people]
     bodies = [_numbers(value, path).reshape(-1, 3) for value in values if value]
     bodies = [body for body in bodies if (body[:, 2] > threshold).any()]
     if not bodies:
-        raise ValueError(f"{path} has no person with a joint surer than {threshold:g}; take another image or threshold")
+        return None
     body = max(bodies, key=lambda points: points[:, 2].sum())
     orders = {25: BODY_25, 18: OPENPOSE_18}
     if len(body) not in orders:

@@ -15,10 +15,9 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import pad
 from torch.utils.data import DataLoader, Dataset, Sampler, default_collate
 
-from data.dataset import PairDataset, Sample
+from data.dataset import PairDataset, Sample, padded
 from data.draws import Draw
 from data.pose import pose_maps
 from images.noise import normal_noise
@@ -84,11 +83,16 @@ def test_loader(
 ) -> Batches:
     """Batches of a process's share: every `world_size`-th of `indices` (default: all), from the `rank`-th on.
 
+    Lines with few sources come first: all of a batch have equally many.
+
     skip_bad: another line, a function of the draw, in place of one that cannot be read; `replaces` (B,) is then the
     index of that one, and -1 for all others.
     """
     mine = list(range(len(dataset)) if indices is None else indices)[rank::world_size]
-    batches = [[Draw(0, index) for index in mine[i : i + batch_size]] for i in range(0, len(mine), batch_size)]
+    batches = []
+    for count in np.unique(dataset.num_sources):
+        alike = [Draw(0, index) for index in mine if dataset.num_sources[index] == count]
+        batches += [alike[i : i + batch_size] for i in range(0, len(alike), batch_size)]
     return Batches(dataset, batches, num_workers, torch.cuda.is_available(), skip_bad)
 
 
@@ -97,15 +101,18 @@ def to_device(batch: Batch, device: torch.device | str) -> Batch:
 
     Returns:
         the batch with images float32 in [-1, 1]; poses (B, P, H, W) float32 in [0, 1], with the maps there are as
-        their last channels; `noise` (B, D, 3, H, W) standard normal, drawn from `noise_key`; the rest as it was.
+        their last channels; of N sources images (B, N, 3, H, W) and poses (B, N, P, H, W); `noise` (B, D, 3, H, W)
+        standard normal, drawn from `noise_key`; the rest as it was.
     """
     batch = {name: value.to(device, non_blocking=True) for name, value in batch.items()}
     height, width = batch["target_image"].shape[-2:]
     for role in ("source", "target"):
+        places = batch[f"{role}_image"].shape[:-3]  # (B,) or (B, N)
         batch[f"{role}_image"] = batch[f"{role}_image"].float() / 127.5 - 1
-        poses = pose_maps(batch[f"{role}_pose"], (height, width))
+        encoded = batch[f"{role}_pose"].flatten(0, len(places) - 1)
+        poses = pose_maps(encoded, (height, width)).unflatten(0, places)
         maps = batch.pop(f"{role}_maps", None)
-        batch[f"{role}_pose"] = poses if maps is None else torch.cat([poses, maps.float() / 255], dim=1)
+        batch[f"{role}_pose"] = poses if maps is None else torch.cat([poses, maps.float() / 255], dim=-3)
     batch["noise"] = normal_noise(batch["noise_key"], (3, height, width))
     return batch
 
@@ -171,22 +178,16 @@ class _Guarded(Dataset):
 
     def _others(self, draw: Draw) -> list[int]:
         random = np.random.default_rng([self.dataset.seed, draw.epoch, draw.index, NUM_OTHERS])
-        return random.integers(len(self), size=NUM_OTHERS).tolist()
+        alike = self.dataset.alike(draw)
+        return alike[random.integers(len(alike), size=NUM_OTHERS)].tolist()
 
     def __len__(self) -> int:
         return len(self.dataset)
 
 
 def collate(samples: list[Sample]) -> Batch:
-    """A batch of samples; encoded skeletons of unequal length are padded with bytes that nothing reads."""
-    return {name: _stack([sample[name] for sample in samples]) for name in samples[0]}
-
-
-def _stack(values: list[Tensor]) -> Tensor:
-    if values[0].ndim == 1 and len({len(value) for value in values}) > 1:
-        length = max(map(len, values))
-        values = [pad(value, (0, length - len(value))) for value in values]
-    return default_collate(values)
+    """A batch of samples."""
+    return {name: default_collate(padded([sample[name] for sample in samples])) for name in samples[0]}
 
 
 def _collate(samples: list[Sample] | _BadInput) -> Batch | _BadInput:

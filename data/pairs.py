@@ -88,16 +88,18 @@ def has_torso(joints: np.ndarray) -> bool:
     return bool(np.isfinite(joints[list(TORSO_JOINTS)]).all())
 
 
-def output_name(source: str, target: str) -> str:
+def output_name(source: str, target: str, *others: str) -> str:
     """File name of the image generated from `source` in the pose of `target`, as published (docs/method.md, 8).
 
-    What no file system takes as a name is cut short, and told apart by a hash.
+    Further sources, `others`, stand after the first, with `_and_` before each. What no file system takes as a name is
+    cut short, and told apart by a hash.
     """
-    whole = f"{parse_name(source).flat}_2_{parse_name(target).flat}_vis.png"
+    from_all, into = "_and_".join(parse_name(name).flat for name in (source, *others)), parse_name(target).flat
+    whole = f"{from_all}_2_{into}_vis.png"
     if len(whole.encode()) <= _FILE_LIMIT:
         return whole
-    parts = (parse_name(name).flat.encode()[-100:].decode(errors="ignore") for name in (source, target))
-    mark = hashlib.blake2b(f"{source}\n{target}".encode(), digest_size=8).hexdigest()
+    parts = (flat.encode()[-100:].decode(errors="ignore") for flat in (from_all, into))
+    mark = hashlib.blake2b("\n".join((source, target, *others)).encode(), digest_size=8).hexdigest()
     return f"{'_2_'.join(parts)}_{mark}_vis.png"
 
 

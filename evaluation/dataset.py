@@ -54,9 +54,9 @@ class Dataset:
             check_listed(self.root, names)
         return [self.image(name) for name in names]
 
-    def pair(self, source: str, target: str) -> Pair:
-        """The pair of one line of the test list."""
+    def pair(self, source: str, target: str, *others: str) -> Pair:
+        """The pair of one line of the test list; of several sources the first stands for what a copy would be."""
         joints = self.joints(target)
         face = None if joints is None else face_box(joints)
-        name = output_name(source, target)
+        name = output_name(source, target, *others)
         return Pair(name, self.image(target), self.image(source), person_of(target), joints, face)

@@ -79,7 +79,8 @@ def _from_config(request: Request, manifest: Manifest | None) -> Task:
     assert request.config is not None
     dataset = Dataset(request.config, request.protocol.scored_size(request.config.data.image_size))
     listed = dataset.root / "test_pairs.txt"
-    every = {output_name(line.sources[0], line.target): (line.sources[0], line.target) for line in read_pairs(listed)}
+    drawn_with = manifest.config["data"].get("num_sources", 1) if manifest else request.config.data.num_sources
+    every = _listed(listed, drawn_with)
     if manifest and (unknown := sorted(set(manifest.names) - every.keys())):
         raise ValueError(f"{unknown[0]} of {request.generated / FILE} is no pair of {listed}; give the data it is of")
     images = folders.list_images(request.generated)
@@ -95,6 +96,13 @@ def _from_config(request: Request, manifest: Manifest | None) -> Task:
     _add_tracks(task, request, {name: present[name] for name in names})
     task.reals = dataset.reals()
     return task
+
+
+def _listed(pairs_file: Path, num_sources: int) -> dict[str, tuple[str, ...]]:
+    """Output names of a pairs file, each with its first source, target and further sources."""
+    lines = read_pairs(pairs_file)
+    images = [(line.sources[0], line.target, *line.sources[1:num_sources]) for line in lines]
+    return {output_name(*names): names for names in images}
 
 
 def _from_folders(request: Request, manifest: Manifest | None) -> Task:

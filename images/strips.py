@@ -54,8 +54,9 @@ def step_strip(
     """One picture of a rollout: source, target pose, the image of every step, the true target where there is one.
 
     Args:
-        source, target and each of steps: (3, H, W) in [-1, 1]. pose: maps (P, H, W) in [0, 1],
-            the last `map_channels` of no joint.
+        source: (3, H, W) in [-1, 1], or (N, 3, H, W). target and each of steps: (3, H, W).
+        pose: maps (P, H, W) in [0, 1], the last `map_channels` of no joint.
     """
     images = [*steps] if target is None else [*steps, target]
-    return strip([to_uint8(source), pose_picture(pose, map_channels), *map(to_uint8, images)])
+    sources = to_uint8(source if source.ndim == 4 else source[None])
+    return strip([*sources, pose_picture(pose, map_channels), *map(to_uint8, images)])

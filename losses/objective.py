@@ -21,8 +21,9 @@ class Window:
     """A training rollout: N = steps x directions x pairs samples, step by step.
 
     generated, target: (N, 3, H, W), the image of each step and what it aims at. step: (N,) its label.
-    source, source_view: (N, 3, H, W), the clean source and what the step saw of it.
-    reconstructed: (N, 3, H, W), the source as the generator gives it, or None. source_face, target_face: (N, 4).
+    source: (N, 3, H, W), or (N, M, 3, H, W) where a sample has M sources.
+    source_view: (N, 3, H, W), what the step saw of the (first) source. reconstructed: (N, 3, H, W), the same as the
+    generator gives it, or None. source_face, target_face: (N, 4).
     textures: the generator's pairs, each over N. key: (N,) a pair and direction, which random numbers follow from.
     """
 

@@ -21,8 +21,9 @@ from models.layers import (
     maybe_spectral_norm,
     step_plane,
 )
+from models.sources import flat_sources, for_each, num_sources
 
-# context and source tokens (B, h*w, C); with S = 1 also the source image and its pose
+# context and source tokens (B, N*h*w, C); where both branches see it, also the source image and its pose
 Encoded = tuple[Tensor, Tensor, tuple[Tensor, ...]]
 
 
@@ -242,6 +243,7 @@ class DPTN(Generator):
     Config = DPTNConfig
     needs_source_pose = True
     reconstructs = True
+    takes_several = True
 
     def __init__(self, config: DPTNConfig, pose_channels: int, num_steps: int) -> None:
         super().__init__()
@@ -265,15 +267,17 @@ class DPTN(Generator):
         """What depends on the source alone; arguments as in `forward`."""
         source = self._numbered(source_image, step)
         context = self.PTM.context(self.content_encoder(self._own(source, source_pose)))
-        return context, _tokens(self.source_encoder(source)), (source, source_pose) if self.source_to_both else ()
+        texture, count = _tokens(self.source_encoder(flat_sources(source))), num_sources(source)
+        seen = (source, source_pose) if self.source_to_both else ()
+        return _all_tokens(context, count), _all_tokens(texture, count), seen
 
     def draw(
         self, encoded: Encoded, target_pose: Tensor, canvas: Tensor | None, step: Tensor | None
     ) -> GeneratorOutput:
         """Draw what `encode_source` gave in poses (B, P, H, W), over canvases (B, 3, H, W)."""
         context, texture, source = encoded
-        transformation = self.content_encoder(self._other(source, target_pose, canvas, step))
-        return GeneratorOutput(self.decoder(self.PTM(transformation, context, texture)).float())
+        other = self.content_encoder(self._other(source, target_pose, canvas, step))
+        return GeneratorOutput(self.decoder(self.PTM(self._mean(other, source), context, texture)).float())
 
     def forward(
         self,
@@ -284,19 +288,21 @@ class DPTN(Generator):
         step: Tensor | None = None,
         reconstruct: bool = False,
     ) -> GeneratorOutput:
-        """As every generator's; with the source asked for, both tasks run as one batch."""
+        """As every generator's; with the (first) source asked for, both tasks run as one batch."""
         if not reconstruct:
             return self.draw(self.encode_source(source_image, source_pose, step), target_pose, canvas, step)
-        # both tasks share the content encoder and the decoder, so each runs once on twice the batch
+        # both tasks share the content encoder and the decoder, so each runs once on the joined batch
         source = self._numbered(source_image, step)
         own, other = self._own(source, source_pose), self._other((source, source_pose), target_pose, canvas, step)
-        reconstruction, transformation = self.content_encoder(torch.cat((own, other))).chunk(2)
-        texture = _tokens(self.source_encoder(source))
-        feature = self.PTM(transformation, self.PTM.context(reconstruction), texture)
-        return GeneratorOutput(*self.decoder(torch.cat((feature, reconstruction))).float().chunk(2))
+        reconstruction, transformation = self.content_encoder(torch.cat((own, other))).split([len(own), len(other)])
+        texture, count = _tokens(self.source_encoder(flat_sources(source))), num_sources(source)
+        context = _all_tokens(self.PTM.context(reconstruction), count)
+        feature = self.PTM(self._mean(transformation, (source,)), context, _all_tokens(texture, count))
+        return GeneratorOutput(*self.decoder(torch.cat((feature, reconstruction[::count]))).float().chunk(2))
 
     def _own(self, source: Tensor, source_pose: Tensor) -> Tensor:
-        """What the content encoder sees for the self-reconstruction: the source in place of the canvas."""
+        """What the content encoder sees for the self-reconstruction of each source: itself in place of the canvas."""
+        source, source_pose = flat_sources(source), flat_sources(source_pose)
         over = [source] if self.stepwise else []
         if self.stepwise and self.step_input == "channel":
             over.append(torch.zeros_like(source[:, :1]))
@@ -305,7 +311,7 @@ class DPTN(Generator):
     def _other(
         self, source: tuple[Tensor, ...], target_pose: Tensor, canvas: Tensor | None, step: Tensor | None
     ) -> Tensor:
-        """What the content encoder sees for the transformation: the canvas, the source and its pose, or both."""
+        """What the content encoder sees for the transformation: the canvas, each source and its pose, or both."""
         if not self.stepwise:
             return self._seen(source, target_pose, [])
         assert canvas is not None and step is not None, "a step needs a canvas and its number"
@@ -316,16 +322,30 @@ class DPTN(Generator):
 
     def _seen(self, source: tuple[Tensor, ...], pose: Tensor, over: list[Tensor]) -> Tensor:
         """In the published orders; all that is over those comes last, so that a one-step network can grow into it."""
-        return torch.cat([*source, pose, *over] if self.source_to_both else [*over, pose], dim=1)
+        if not self.source_to_both:
+            return torch.cat([*over, pose], dim=1)
+        count = num_sources(source[0])
+        return torch.cat((*map(flat_sources, source), *(for_each(part, count) for part in (pose, *over))), dim=1)
+
+    def _mean(self, transformation: Tensor, source: tuple[Tensor, ...]) -> Tensor:
+        """(B, C, h, w): the mean over the sources of a sample, where the transformation branch sees them."""
+        count = num_sources(source[0]) if self.source_to_both else 1
+        return transformation if count == 1 else transformation.unflatten(0, (-1, count)).mean(dim=1)
 
     def _numbered(self, source: Tensor, step: Tensor | None) -> Tensor:
         """The source image as the networks see it, with the step's pattern where that is added to it."""
         if not self.stepwise or self.step_input == "channel":
             return source
         assert step is not None, "a step needs its number"
-        return source + dptn_step_image(step + 2, (source.shape[2], source.shape[3]))
+        pattern = dptn_step_image(step + 2, (source.shape[-2], source.shape[-1]))
+        return source + (pattern if source.ndim == 4 else pattern.unsqueeze(1))
 
 
 def _tokens(x: Tensor) -> Tensor:
     """(B, C, h, w) to (B, h*w, C)."""
     return x.flatten(2).mT
+
+
+def _all_tokens(tokens: Tensor, count: int) -> Tensor:
+    """(B*N, h*w, C) to (B, N*h*w, C): the tokens of all sources of a sample in a row."""
+    return tokens if count == 1 else tokens.unflatten(0, (-1, count)).flatten(1, 2)

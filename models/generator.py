@@ -50,8 +50,9 @@ class Generator(nn.Module):
     Subclasses are made from (config, pose_channels, num_steps) and say what they can do:
 
     Config: their options. needs_source_pose: they look at the source's own pose. reconstructs: they can give the source
-    image too. has_textures: they give texture pairs. Where the source's texture enters the image, a
-    `models.layers.TextureSite` stands, so that two sources can be blended.
+    image too. has_textures: they give texture pairs. takes_several: they draw one person from several sources
+    (`models.sources`). Where the source's texture enters the image, a `models.layers.TextureSite` stands, so that two
+    sources can be blended.
 
     An image follows from its own arguments and the weights alone: no dropout and no batch norm. Resuming, accumulation,
     recomputed activations, many processes and the EMA, which averages parameters and no buffers, count on it.
@@ -61,6 +62,7 @@ class Generator(nn.Module):
     needs_source_pose: ClassVar[bool] = False
     reconstructs: ClassVar[bool] = False
     has_textures: ClassVar[bool] = False
+    takes_several: ClassVar[bool] = False
 
     def encode_source(self, source_image: Tensor, source_pose: Tensor, step: Tensor | None) -> Any:
         """All that depends on the source and the step alone, for `draw`: nested tuples of tensors led by B."""
@@ -82,10 +84,10 @@ class Generator(nn.Module):
         """One step.
 
         Args:
-            source_image: (B, 3, H, W) in [-1, 1], at the level that the step sees.
-            source_pose, target_pose: (B, P, H, W) in [0, 1].
+            source_image: (B, 3, H, W) in [-1, 1], at the level that the step sees; (B, N, 3, H, W): N of each person.
+            source_pose, target_pose: (B, P, H, W) in [0, 1]; the first (B, N, P, H, W) where the image has N.
             canvas: (B, 3, H, W), what the step starts from. With S = 1 it is not looked at, and may be None.
             step: (B,) LongTensor in 0..S-1. With S = 1 as above.
-            reconstruct: give the source image too, where the generator can (training).
+            reconstruct: give the (first) source image too, where the generator can (training).
         """
         return self.draw(self.encode_source(source_image, source_pose, step), target_pose, canvas, step)

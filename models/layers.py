@@ -18,7 +18,7 @@ from torch.nn.utils.parametrize import is_parametrized, register_parametrization
 class TexturePair:
     """How one texture distribution reads the source. K textures, h x w positions.
 
-    extraction: (B, K, h*w), each row sums to 1 over the source's positions.
+    extraction: (B, K, N*h*w), each row sums to 1 over the positions of all N sources.
     distribution: (B, K, h*w), each column sums to 1 over the textures.
     size: (h, w).
     """

@@ -26,8 +26,9 @@ from models.layers import (
     nted_step_image,
     step_plane,
 )
+from models.sources import apart, flat_sources, for_each, num_sources, side_by_side
 
-Texture = tuple[Tensor, Tensor]  # values (B, C, K), extraction (B, K, h*w)
+Texture = tuple[Tensor, Tensor]  # values (B, C, K), extraction (B, K, N*h*w)
 Textures = tuple[Texture, Texture] | tuple[()]  # of a level
 Encoded = tuple[Textures, ...]  # of each level, from the coarsest up
 
@@ -72,12 +73,18 @@ class TextureExtraction(nn.Module):
         stride, padding = (kernel_size, 0) if self.pool_first else (1, padding)
         self.value_conv = EqualConv2d(channels, channels, kernel_size, stride, padding)
 
-    def forward(self, x: Tensor, standardised: Tensor) -> Texture:
-        """Source feature (B, C, h, w) and the same standardised to textures (B, C, K) and their places (B, K, h*w)."""
-        extraction = self.semantic_filter(standardised).flatten(2).softmax(dim=2)
+    def forward(self, x: Tensor, standardised: Tensor, count: int = 1) -> Texture:
+        """Source features to textures (B, C, K) and their places (B, K, N*h*w).
+
+        Args:
+            x: (B*N, C, h, w). standardised: the same standardised. count: N, the sources of a sample.
+        """
+        extraction = side_by_side(self.semantic_filter(standardised).flatten(2), count).softmax(dim=2)
         if self.pool_first:
-            return self.value_conv(self._pooled(x, extraction)).squeeze(3), extraction
-        values = self.value_conv(x).flatten(2)
+            sums = self._pooled(x, apart(extraction, count))
+            sums = sums if count == 1 else sums.unflatten(0, (-1, count)).sum(dim=1)
+            return self.value_conv(sums).squeeze(3), extraction
+        values = side_by_side(self.value_conv(x).flatten(2), count)
         return values @ extraction.mT.to(values.dtype), extraction
 
     def _pooled(self, x: Tensor, extraction: Tensor) -> Tensor:
@@ -199,6 +206,7 @@ class NTED(Generator):
 
     Config = NTEDConfig
     has_textures = True
+    takes_several = True
 
     def __init__(self, config: NTEDConfig, pose_channels: int, num_steps: int) -> None:
         super().__init__()
@@ -217,10 +225,12 @@ class NTED(Generator):
 
     def encode_source(self, source_image: Tensor, source_pose: Tensor | None, step: Tensor | None) -> Encoded:
         """What depends on the source alone; arguments as in `forward`."""
-        source = self._with_step(source_image, step) if self.step_input == "added" else source_image
+        count, source = num_sources(source_image), flat_sources(source_image)
+        if self.step_input == "added":
+            source = self._with_step(source, None if step is None else for_each(step, count))
         textures: list[Textures] = [()]  # the finest level has none
         for operations, feature in zip(self.extractions, self.reference_encoder(source), strict=True):
-            textures.append(_extract(operations, feature) if len(operations) else ())  # type: ignore[arg-type]
+            textures.append(_extract(operations, feature, count) if len(operations) else ())  # type: ignore[arg-type]
         return tuple(textures[::-1])
 
     def draw(
@@ -250,10 +260,10 @@ class NTED(Generator):
         return image + nted_step_image(step, size)
 
 
-def _extract(operations: nn.ModuleList, feature: Tensor) -> tuple[Texture, Texture]:
+def _extract(operations: nn.ModuleList, feature: Tensor, count: int) -> tuple[Texture, Texture]:
     """Both extractions of a level; they filter the same standardised feature."""
     standardised = _standardise(feature)
-    first, second = (operation(feature, standardised) for operation in operations)
+    first, second = (operation(feature, standardised, count) for operation in operations)
     return first, second
 
 

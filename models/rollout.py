@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -11,11 +12,15 @@ from torch import Tensor, nn
 
 from models.layers import GeneratorOutput, laid_out_as
 from models.schedules import Schedule
+from models.sources import flat_sources, for_each, mean_source, num_sources, to_count
 
 
 @dataclass
 class Pair:
-    """A source image (B, 3, H, W) in [-1, 1], its pose and the target pose (B, P, H, W) in [0, 1]."""
+    """A source image (B, 3, H, W) in [-1, 1], its pose and the target pose (B, P, H, W) in [0, 1].
+
+    With several sources (`models.sources`) image and pose of the source have N after B.
+    """
 
     source_image: Tensor
     source_pose: Tensor
@@ -47,9 +52,9 @@ def rollout(
     """
     for offset in range(num_steps):
         step, now = first_step + offset, pair_at(pair, offset)
-        source = schedule.degrade(now.source_image, step + 1) if degrade_source else now.source_image
+        source = _degraded(schedule, now.source_image, step + 1) if degrade_source else now.source_image
         # every step in one layout: a compiled generator would be compiled again for the first canvas
-        canvas = laid_out_as(source, canvas)
+        canvas = laid_out_as(flat_sources(source), canvas)
         output = generator(source, now.source_pose, now.target_pose, canvas, step, reconstruct)
         yield step, output
         canvas = output.target_image.detach()
@@ -65,13 +70,13 @@ def generate(
     """All S steps from the start, without gradient: yields the image (B, 3, H, W) of each step.
 
     Args:
-        pair: one, or one a step; the start canvas comes from the first one's source.
+        pair: one, or one a step; the start canvas comes from the first one's source, the mean of several.
         noise: (B, 3, H, W) standard normal, what makes one result differ from another of the same pair.
     """
     # not len(): an exported program must take any batch size
     first_step = torch.zeros(noise.shape[0], dtype=torch.long, device=noise.device)
     with torch.no_grad():
-        canvas = schedule.start_canvas(pair_at(pair, 0).source_image, noise)
+        canvas = schedule.start_canvas(mean_source(pair_at(pair, 0).source_image), noise)
     steps = rollout(generator, schedule, pair, canvas, first_step, schedule.num_steps, degrade_source)
     while True:
         # not around the yield: a caller between two steps must find its gradients on
@@ -80,6 +85,12 @@ def generate(
         if step is None:
             return
         yield step[1].target_image
+
+
+def _degraded(schedule: Schedule, source_image: Tensor, level: Tensor) -> Tensor:
+    """Every source at the level (B,) of its sample."""
+    images = schedule.degrade(flat_sources(source_image), for_each(level, num_sources(source_image)))
+    return images.view_as(source_image)
 
 
 def pair_at(pair: Pair | Sequence[Pair], offset: int) -> Pair:
@@ -104,15 +115,16 @@ def training_canvas(
     schedule: Schedule, source_image: Tensor, target_image: Tensor, noise: Tensor, first_step: Tensor
 ) -> Tensor:
     """What a training window starts from: the start canvas at step 0, the degraded target (teacher) further on."""
-    start = schedule.start_canvas(source_image, noise)
+    start = schedule.start_canvas(mean_source(source_image), noise)
     teacher = schedule.degrade(target_image, first_step)
     return torch.where((first_step == 0).view(-1, 1, 1, 1), start, teacher)
 
 
 def join_pairs(pairs: Sequence[Pair]) -> Pair:
-    """Pairs one after the other in a batch."""
+    """Pairs one after the other in a batch; where they have unequally many sources, each is given equally often."""
+    most = math.lcm(*(num_sources(pair.source_image) for pair in pairs))
     return Pair(
-        torch.cat([pair.source_image for pair in pairs]),
-        torch.cat([pair.source_pose for pair in pairs]),
+        torch.cat([to_count(pair.source_image, most) for pair in pairs]),
+        torch.cat([to_count(pair.source_pose, most) for pair in pairs]),
         torch.cat([pair.target_pose for pair in pairs]),
     )

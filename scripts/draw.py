@@ -2,6 +2,7 @@
 
 python -m scripts.draw --source me.jpg --pose other.jpg --output out.png
 python -m scripts.draw --source me.jpg --pose openpose.json --model dptn --output out.png --steps --strip
+python -m scripts.draw --source me.jpg --source my_back.jpg --pose other.jpg --output out.png
 
 Beside OUT.png lies OUT_joints.png, the joints that were used, drawn over both: look at it first. --steps adds
 OUT_step_00.png and so on, --strip all of it in one picture, OUT_strip.png.
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +33,8 @@ LOG = logging.getLogger(__name__)
 
 def parse() -> argparse.Namespace:
     parser = drawing_parser("Draw the person of a photograph in another pose.")
-    parser.add_argument("--source", required=True, help=f"who is drawn: {SOURCE}")
+    words = f"who is drawn: {SOURCE}; may be given several times"
+    parser.add_argument("--source", required=True, action="append", help=words)
     parser.add_argument("--pose", required=True, help=f"whose pose: {POSE}")
     parser.add_argument("--output", type=picture_path, default="out.png", help="the picture to write")
     parser.add_argument("--steps", action="store_true", help="the image of every step too, OUT_step_00 and so on")
@@ -42,22 +45,23 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     studio = open_studio(arguments)
-    source, pose = studio.people.source(arguments.source), studio.people.pose(arguments.pose)
-    steps = draw(studio, source, pose)
-    joints = labelled_grid([[overlay(source), overlay(pose)]], column_labels=["source", "pose"])
+    sources, pose = [studio.people.source(name) for name in arguments.source], studio.people.pose(arguments.pose)
+    steps = draw(studio, sources, pose)
+    labels = [*["source"] * len(sources), "pose"]
+    joints = labelled_grid([[overlay(person) for person in (*sources, pose)]], column_labels=labels)
     pictures = {"": steps[-1], "_joints": joints}
     if arguments.steps:
         pictures |= {f"_step_{step:02d}": image for step, image in enumerate(steps)}
     if arguments.strip:
-        pictures["_strip"] = strip([source.image, shown_pose(studio.model, pose), *steps])
+        pictures["_strip"] = strip([*(source.image for source in sources), shown_pose(studio.model, pose), *steps])
     for ending, picture in pictures.items():
         write_image(beside(arguments.output, ending), picture)
     LOG.info("wrote %s; look at %s too", arguments.output, beside(arguments.output, "_joints"))
 
 
-def draw(studio: Studio, source: Person, pose: Person) -> list[np.ndarray]:
+def draw(studio: Studio, sources: Sequence[Person], pose: Person) -> list[np.ndarray]:
     """The (H, W, 3) uint8 image of every step."""
-    (pair,) = source_pairs(studio.model, [source], pose)
+    (pair,) = source_pairs(studio.model, [sources], pose)
     return [to_uint8(image[0]) for image in studio.model.stream(pair, studio.model.noise(1, studio.seed))]
 
 

@@ -2,6 +2,7 @@
 
 python -m scripts.style_mix --pose P --sources A B --switch 3 --output mix.png
 python -m scripts.style_mix --model dptn --pose P --sources A B C --grid --output grid.png
+python -m scripts.style_mix --pose P --sources A_front A_back --sources B --switch 3 --output mix.png
 """
 
 from __future__ import annotations
@@ -21,7 +22,13 @@ LOG = logging.getLogger(__name__)
 def parse() -> argparse.Namespace:
     parser = drawing_parser("Draw a person with one source until a step and with another one from there on.")
     parser.add_argument("--pose", required=True, help=f"whose pose: {POSE}")
-    parser.add_argument("--sources", required=True, nargs="+", help=f"two or more, each {SOURCE}")
+    parser.add_argument(
+        "--sources",
+        required=True,
+        nargs="+",
+        action="append",
+        help=f"two or more people, each {SOURCE}; or given once a person, with all photographs of that one",
+    )
     parser.add_argument("--switch", type=int, nargs="+", help="the steps at which the next source takes over")
     parser.add_argument("--grid", action="store_true", help="all switch steps by all pairs of sources, in one picture")
     parser.add_argument("--output", type=picture_path, default="mix.png", help="the picture to write")
@@ -32,10 +39,11 @@ def main() -> None:
     arguments = parse()
     if bool(arguments.switch) == arguments.grid:
         raise ValueError("give either --switch or --grid")
-    if len(arguments.sources) < 2:
+    albums = arguments.sources if len(arguments.sources) > 1 else [[name] for name in arguments.sources[0]]
+    if len(albums) < 2:
         raise ValueError("--sources needs two or more images")
     model, known, seed = open_studio(arguments)
-    people = [known.source(name) for name in arguments.sources]
+    people = [[known.source(name) for name in album] for album in albums]
     pose = known.pose(arguments.pose)
     if arguments.grid:
         picture = mix_grid(model, people, pose, seed)

@@ -29,10 +29,12 @@ def synthetic_batch(config: Config, device: torch.device, num_processes: int = 1
 
     eyes = torch.tensor([0.45 * width, 0.15 * height, 0.58 * width, 0.16 * height]).repeat(count, 1)
     images, poses = (count, 3, height, width), (count, config.data.pose_channels, height, width)
+    num_sources = getattr(config.data, "num_sources", 1)  # old revisions have one
+    several = (count, num_sources) if num_sources > 1 else (count,)
     batch = {
-        "source_image": uniform(*images) * 2 - 1,
+        "source_image": uniform(*several, *images[1:]) * 2 - 1,
         "target_image": uniform(*images) * 2 - 1,
-        "source_pose": uniform(*poses),
+        "source_pose": uniform(*several, *poses[1:]),
         "target_pose": uniform(*poses),
         "source_face": eyes,
         "target_face": eyes,

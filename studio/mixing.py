@@ -13,29 +13,42 @@ from studio.people import Person, Pose, draw_pose, shown_pose
 from studio.pictures import labelled_grid
 from studio.pipeline import StepPose
 
+# a person by one photograph, or by several
+Source = Person | Sequence[Person]
 
-def source_pairs(model: StepPose, people: Sequence[Person], pose: Pose) -> list[Pair]:
+
+def photographs(source: Source) -> Sequence[Person]:
+    """All photographs of a source."""
+    return [source] if isinstance(source, Person) else source
+
+
+def source_pairs(model: StepPose, people: Sequence[Source], pose: Pose) -> list[Pair]:
     """What to draw with each person as the source, in one target pose."""
-    maps = draw_pose(model, pose)
-    own = [person.maps(model) if model.needs_source_pose else None for person in people]
-    return [model.pair(person.image, maps, of_source) for person, of_source in zip(people, own, strict=True)]
+    maps, pairs = draw_pose(model, pose), []
+    for album in map(photographs, people):
+        own = [person.maps(model) for person in album] if model.needs_source_pose else None
+        pairs.append(model.several([person.image for person in album], maps, own))
+    return pairs
 
 
 def mix_strip(
-    model: StepPose, people: Sequence[Person], pose: Pose, switches: Sequence[int], seed: int = 0
+    model: StepPose, people: Sequence[Source], pose: Pose, switches: Sequence[int], seed: int = 0
 ) -> np.ndarray:
-    """The steps of one mix in a row, labelled: sources, target pose, every step with the source that it saw."""
+    """The steps of one mix in a row, labelled: all photographs, target pose, every step with the source that it saw."""
     pairs = switched(source_pairs(model, people, pose), switches, model.num_steps)
     steps = [to_uint8(image[0]) for image in model.stream(pairs, model.noise(1, seed))]
     letters = [chr(ord("A") + index) for index in range(len(people))]
     seen = [letters[sum(step >= switch for switch in switches)] for step in range(model.num_steps)]
-    row = [*(person.image for person in people), shown_pose(model, pose), *steps]
-    labels = [*(f"source {letter}" for letter in letters), "pose"]
+    shown = [
+        (one.image, f"source {letter}") for letter, who in zip(letters, people, strict=True) for one in photographs(who)
+    ]
+    row = [*(image for image, _ in shown), shown_pose(model, pose), *steps]
+    labels = [*(label for _, label in shown), "pose"]
     return labelled_grid([row], column_labels=[*labels, *(f"step {k}: {letter}" for k, letter in enumerate(seen))])
 
 
-def mix_grid(model: StepPose, people: Sequence[Person], pose: Pose, seed: int = 0) -> np.ndarray:
-    """All switch steps (columns, 0 to S) for all ordered pairs of sources (rows), labelled."""
+def mix_grid(model: StepPose, people: Sequence[Source], pose: Pose, seed: int = 0) -> np.ndarray:
+    """All switch steps (columns, 0 to S) for all ordered pairs of sources (rows, by first photographs), labelled."""
     pairs, count = source_pairs(model, people, pose), model.num_steps + 1
     noise = model.noise(1, seed).expand(count, -1, -1, -1)
     rows, labels = [], []
@@ -43,7 +56,7 @@ def mix_grid(model: StepPose, people: Sequence[Person], pose: Pose, seed: int = 
         mixes = [switched([pairs[first], pairs[second]], [switch], model.num_steps) for switch in range(count)]
         batches = [join_pairs(batch) for batch in zip(*mixes, strict=True)]
         *_, finals = model.stream(batches, noise)
-        rows.append([people[first].image, people[second].image, *to_uint8(finals)])
+        rows.append([*(photographs(people[index])[0].image for index in (first, second)), *to_uint8(finals)])
         labels.append(f"{chr(ord('A') + first)} then {chr(ord('A') + second)}")
     headings = ["first source", "second source", *(f"switch {switch}" for switch in range(count))]
     return labelled_grid(rows, labels, headings)

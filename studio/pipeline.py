@@ -116,29 +116,31 @@ class StepPose:
 
     def generate(
         self,
-        source: Images,
-        pose: Maps,
+        source: Images | None = None,
+        pose: Maps | None = None,
         steps: Steps = "last",
         *,
+        sources: Sequence[OneImage] | None = None,
         source_pose: Maps | None = None,
         seed: int = 0,
         first: int = 0,
         noise: Tensor | None = None,
     ) -> Any:
-        """Draw the person of a source image in a pose.
+        """Draw the person of a source image, or of several photographs, in a pose.
 
         Args:
             source: one image or B: PIL images, (H, W, 3) uint8 arrays, or (3, H, W) tensors in [-1, 1].
             pose: one target pose or B: maps (P, H, W), uint8 or float in [0, 1], of the form `pose_form`. One of
                 either goes with many of the other.
             steps: "last" for the finished image, "all" for the image of every step, from coarse to fine.
-            source_pose: maps of the source's own pose, for a model that `needs_source_pose`.
+            sources: any number of photographs of one person, in place of `source`; their order is of no account.
+            source_pose: maps of the source's own pose, for a model that `needs_source_pose`; of each of `sources`.
             seed, first: the B images take the noise of lines first, first + 1 ... of the test pairs, as inference.py
                 draws them with this seed.
             noise: (B, 3, H, W) standard normal, in place of these.
 
         Returns:
-            images of the kind of `source`: one for one source in one pose, else a list of B; with "all" a list of S
+            images of the kind of the source: one for one person in one pose, else a list of B; with "all" a list of S
             of these.
 
         Raises:
@@ -146,16 +148,20 @@ class StepPose:
         """
         if steps not in ("last", "all"):
             raise ValueError(f"steps is {steps!r}; it must be 'last' or 'all'")
-        pair = self.pair(source, pose, source_pose)
-        images = list(self.stream(pair, self.noise(len(pair.source_image), seed, first) if noise is None else noise))
-        single = is_single(source) and not isinstance(pose, Sequence) and pose.ndim == 3
-        shown: list[Any] = [same_kind(batch, source) for batch in images]
+        given = source if sources is None else sources
+        if pose is None or given is None or (source is not None and sources is not None):
+            raise ValueError("give a pose, and either a source or sources=[...]")
+        pair = (self.pair if sources is None else self.several)(given, pose, source_pose)
+        images = list(self.stream(pair, self.noise(len(pair.target_pose), seed, first) if noise is None else noise))
+        one_person = sources is not None or is_single(given)
+        single = one_person and not isinstance(pose, Sequence) and pose.ndim == 3
+        shown: list[Any] = [same_kind(batch, given) for batch in images]
         shown = [batch[0] for batch in shown] if single else shown
         return shown if steps == "all" else shown[-1]
 
     def mix(
         self,
-        sources: Sequence[OneImage],
+        sources: Sequence[Images],
         pose: Maps,
         switches: Sequence[int],
         steps: Steps = "last",
@@ -169,7 +175,8 @@ class StepPose:
         with switch S the first's.
 
         Args:
-            sources: two images or more. switches: one less, ascending, each in 0..S.
+            sources: two or more, each an image or several photographs of one person. switches: one less, ascending,
+                each in 0..S.
             pose: maps (P, H, W) of one target pose. source_poses: maps of each source's own pose, as above.
             steps, seed: as in `generate`.
 
@@ -179,7 +186,7 @@ class StepPose:
         poses = source_poses or [None] * len(sources)
         if len(poses) != len(sources):
             raise ValueError(f"{len(poses)} source poses for {len(sources)} sources; give one each")
-        pairs = [self.pair(source, pose, own) for source, own in zip(sources, poses, strict=True)]
+        pairs = [self.several(source, pose, own) for source, own in zip(sources, poses, strict=True)]
         images = list(self.stream(switched(pairs, switches, self.num_steps), self.noise(1, seed)))
         shown = [same_kind(image, sources[0])[0] for image in images]
         return shown if steps == "all" else shown[-1]
@@ -207,10 +214,7 @@ class StepPose:
         if source_pose is None and self.needs_source_pose:
             raise ValueError("this model needs the source's own pose too: source_pose=maps")
         image = image_batch(source, self.image_size, self.device)
-        maps = [
-            map_batch(one, self.config.data.pose_channels, self.image_size, self.device)
-            for one in (pose if source_pose is None else source_pose, pose)
-        ]
+        maps = [self._maps(one) for one in (pose if source_pose is None else source_pose, pose)]
         count = max(len(image), *map(len, maps))
         parts = {"images": image, "source poses": maps[0], "poses": maps[1]}
         wrong = [f"{len(part)} {name}" for name, part in parts.items() if len(part) not in (1, count)]
@@ -219,6 +223,31 @@ class StepPose:
         if source_pose is None:
             maps[0] = maps[1]  # not looked at
         return Pair(*(part.expand(count, -1, -1, -1) for part in (image, *maps)))
+
+    def several(self, sources: Images, pose: Maps, source_poses: Maps | None = None) -> Pair:
+        """What a rollout takes to draw one person, of whom there are several photographs, in one pose or many.
+
+        Args:
+            sources, source_poses: images and maps as `generate` takes them, a source pose for each source.
+
+        Raises:
+            ValueError: as `generate`; the generator takes one source only.
+        """
+        if source_poses is None and self.needs_source_pose:
+            raise ValueError("this model needs the sources' own poses too: source_pose=[maps, ...]")
+        images, targets = image_batch(sources, self.image_size, self.device), self._maps(pose)
+        own = targets[:1].expand(len(images), -1, -1, -1) if source_poses is None else self._maps(source_poses)
+        if len(own) != len(images):
+            raise ValueError(f"{len(own)} source poses for {len(images)} sources; give one each")
+        if len(images) == 1:
+            return self.pair(images, targets, own)
+        if not self.generator.takes_several:
+            raise ValueError(f"a {self.config.generator.kind} generator takes one source, not {len(images)}")
+        count = len(targets)
+        return Pair(images.expand(count, -1, -1, -1, -1), own.expand(count, -1, -1, -1, -1), targets)
+
+    def _maps(self, maps: Maps) -> Tensor:
+        return map_batch(maps, self.config.data.pose_channels, self.image_size, self.device)
 
     def noise(self, count: int, seed: int = 0, first: int = 0) -> Tensor:
         """(count, 3, H, W) standard normal; row i is that of line first + i of the test pairs in a run of this seed."""

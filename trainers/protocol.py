@@ -73,9 +73,9 @@ class ProtocolScores:
         return _means(found[0]) if found else {}
 
     def _pair(self, line: int, drawn: Drawn) -> Pair:
-        source, target = self.tested.names(line)
+        source, target, *others = self.tested.names(line)
         files = [array_image(key, partial(self.tested.store.read, key)) for key in (target, source)]
-        return Pair(output_name(source, target), *files, person_of(target), face=drawn.face)
+        return Pair(output_name(source, target, *others), *files, person_of(target), face=drawn.face)
 
     @cached_property
     def _reals(self) -> Reals | None:

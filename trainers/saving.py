@@ -29,6 +29,7 @@ RUN_KEYS = (
     "data.pose_strokes",
     "data.map_channels",
     "data.augment_scale",
+    "data.num_sources",
     "schedule",
     "rollout",
     "generator",

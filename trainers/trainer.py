@@ -228,7 +228,7 @@ class Trainer:
         """The micro-batches of each step that is left, on the device."""
         share = Share(self.config.trainer.batch_size, self.micro_batch_size, self.world.rank, self.world.size)
         steps = range(self.engine.step, self.total_steps)
-        sampler = StepSampler(len(self.dataset), share, steps, self.config.seed)
+        sampler = StepSampler(len(self.dataset), share, steps, self.config.seed, self.dataset.num_sources)
         pin_memory = self.world.device.type == "cuda"
         settings = self.config.data
         loader = iter(
@@ -268,6 +268,7 @@ def training_pairs(config: Config) -> PairDataset:
         map_channels=data.map_channels,
         augment_scale=data.augment_scale,
         num_directions=2 if config.rollout.bidirectional else 1,
+        num_sources=data.num_sources,
         seed=config.seed,
     )
 

@@ -16,6 +16,7 @@ from images.strips import pose_picture, stack, strip
 from metrics.paired import SsimWindow, fit_window, l1, psnr, ssim
 from models.families import build_schedule
 from models.rollout import Pair, generate
+from models.sources import first_source
 from trainers.distributed import World
 from trainers.engine import Engine
 from trainers.protocol import Drawn, ProtocolScores
@@ -47,20 +48,24 @@ class Validation:
             self.protocol = ProtocolScores(config.trainer, self.dataset, trained, world.device, cache)
 
     def picture(self, engine: Engine) -> np.ndarray:
-        """Step strips of a few pairs, (H, W, 3) uint8: source, pose, the image of every step, target.
+        """Step strips of a few pairs, (H, W, 3) uint8: first source, pose, the image of every step, target.
 
         Every process draws them, since they would wait for each other anyway.
         """
         indices = spread(len(self.dataset), min(NUM_STRIPS, len(self.dataset)))
-        (batch,) = test_loader(self.dataset, len(indices), num_workers=0, indices=indices, skip_bad=self.skip_bad)
-        batch = to_device(batch, self.world.device)
-        steps = self.draw(engine, batch)
-        columns = [to_uint8(images) for images in (batch["source_image"], *steps, batch["target_image"])]
+        rows = []
+        for batch in test_loader(self.dataset, len(indices), 0, indices=indices, skip_bad=self.skip_bad):
+            rows += self._strips(engine, to_device(batch, self.world.device))
+        return stack(rows)
+
+    def _strips(self, engine: Engine, batch: Batch) -> list[np.ndarray]:
+        steps, source = self.draw(engine, batch), first_source(batch["source_image"])
+        columns = [to_uint8(images) for images in (source, *steps, batch["target_image"])]
         rows = []
         for index, pose in enumerate(batch["target_pose"]):
             source, *others = (column[index] for column in columns)
             rows.append(strip([source, pose_picture(pose, self.dataset.map_channels), *others]))
-        return stack(rows)
+        return rows
 
     def scores(self, engine: Engine, request: StopRequest) -> dict[str, float]:
         """Means over the pairs of all processes: SSIM, PSNR and L1 of each step, accuracy of the step labels.
@@ -120,7 +125,13 @@ def test_pairs(config: Config) -> PairDataset:
     """The test pairs of a run; raises ValueError where they cannot be read."""
     data = config.data
     return PairDataset(
-        data.root, "test", data.image_size, data.pose_form, map_channels=data.map_channels, seed=config.seed
+        data.root,
+        "test",
+        data.image_size,
+        data.pose_form,
+        map_channels=data.map_channels,
+        num_sources=data.num_sources,
+        seed=config.seed,
     )
 
 

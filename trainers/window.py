@@ -13,6 +13,7 @@ from losses.objective import Window
 from models.layers import GeneratorOutput, TexturePair
 from models.rollout import Pair, rollout, training_canvas
 from models.schedules import Schedule
+from models.sources import first_source
 
 Batch = dict[str, Tensor]
 _BOTH_ROLES = ("source_image", "target_image", "source_pose", "target_pose", "source_face", "target_face")
@@ -23,6 +24,7 @@ class Samples:
     """What a rollout starts from: N = directions x pairs samples.
 
     source, target: (N, 3, H, W) in [-1, 1]. source_pose, target_pose: (N, P, H, W). source_face, target_face: (N, 4).
+    Several sources of a sample stand in one more dimension, after N; the face is that of the first.
     noise: (N, 3, H, W) standard normal. first_step: (N,) LongTensor. key: (N,) what else is random follows from.
     """
 
@@ -45,9 +47,17 @@ def samples_of(batch: Batch, bidirectional: bool, num_starts: int) -> Samples:
     """
     roles = [batch[name] for name in _BOTH_ROLES]
     if bidirectional:
-        roles = [torch.cat((roles[index], roles[index ^ 1])) for index in range(len(roles))]
+        swapped = [part for index in range(0, len(roles), 2) for part in _swapped(*roles[index : index + 2])]
+        roles = [torch.cat(both) for both in zip(roles, swapped, strict=True)]
     drawn = [batch["noise"], (batch["start"] * num_starts).long(), batch["noise_key"]]
     return Samples(*roles, *(x.transpose(0, 1).flatten(0, 1) if bidirectional else x[:, 0] for x in drawn))
+
+
+def _swapped(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """Source and target of the reverse pair; of several sources the first becomes the target, the others stay."""
+    if source.ndim == target.ndim:
+        return target, source
+    return torch.cat((target.unsqueeze(1), source[:, 1:]), dim=1), source[:, 0]
 
 
 def roll(
@@ -69,13 +79,14 @@ def roll(
     steps, outputs = zip(*walk, strict=True)
     # joined: `repeat` would leave channels last
     step, source = torch.cat(steps), torch.cat([samples.source] * window)
+    redrawn = first_source(source)
     reconstructed = [output.source_image for output in outputs if output.source_image is not None]
     return Window(
         generated=torch.cat([output.target_image for output in outputs]),
         target=schedule.degrade(torch.cat([samples.target] * window), step + 1),
         step=step,
         source=source,
-        source_view=schedule.degrade(source, step + 1) if degrade_source else source,
+        source_view=schedule.degrade(redrawn, step + 1) if degrade_source else redrawn,
         reconstructed=torch.cat(reconstructed) if reconstructed else None,
         source_face=samples.source_face.repeat(window, 1),
         target_face=samples.target_face.repeat(window, 1),

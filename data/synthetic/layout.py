@@ -18,8 +18,8 @@ from data.frames import write_frame
 from data.openpose import DEEPFASHION_FRAME, pose_file, to_file_frame, write_keypoints
 from data.pairs import PairLine, build_pairs, write_pairs
 from data.synthetic.canvas import Floats
-from data.synthetic.figure import draw, make_model
-from data.synthetic.people import sample_person
+from data.synthetic.figure import Model, draw, make_model
+from data.synthetic.people import Rng, sample_person
 from data.synthetic.pose import sample_pose
 from data.synthetic.views import MAX_VIEWS, sample_camera, view_name
 from images.writing import write_image
@@ -86,20 +86,30 @@ def write_people(root: Path, request: Request, workers: int = 1) -> Iterator[Alb
 
 def write_person(root: Path, request: Request, person: int) -> Album:
     """Draw and write all views of one person; depends on the request's seed and the person alone."""
-    rng = np.random.default_rng([request.seed, person])
-    who = sample_person(rng)
-    model = make_model(who, TEXELS_A_PIXEL * request.size[0] / 1.5, int(rng.integers(2**31)))
+    model = person_model(request.seed, person, request.size[0])
+    who = model.person
     folder = f"img/{who.body.sex}/{who.outfit.category}/id_{person + 1:08d}"
     keypoints = {}
     for view in range(request.views):
         rng = np.random.default_rng([request.seed, person, view])
-        pose = sample_pose(rng, who.body)
-        camera = sample_camera(rng, view_name(view), who.body, pose, request.size)
-        image, joints = draw(model, pose, camera, request.size)
+        image, joints = draw_view(model, view_name(view), rng, request.size)
         name = f"{folder}/01_{view_name(view)}.jpg"
         keypoints[name] = to_file_frame(joints, request.size)
         _write_view(root, name, image, keypoints[name])
     return Album(is_test_person(person), keypoints)
+
+
+def person_model(seed: int, person: int, height: int) -> Model:
+    """One of the people of a seed, ready to be drawn in pictures of this height."""
+    rng = np.random.default_rng([seed, person])
+    who = sample_person(rng)
+    return make_model(who, TEXELS_A_PIXEL * height / 1.5, int(rng.integers(2**31)))
+
+
+def draw_view(model: Model, name: str, rng: Rng, size: tuple[int, int]) -> tuple[np.ndarray, Floats]:
+    """A person in a drawn pose, from a named view: image and joints as `figure.draw` gives them."""
+    pose = sample_pose(rng, model.person.body)
+    return draw(model, pose, sample_camera(rng, name, model.person.body, pose, size), size)
 
 
 def _write_view(root: Path, name: str, image: np.ndarray, keypoints: Floats) -> None:

@@ -112,8 +112,15 @@ def sample_pose(rng: Rng, body: Body) -> Pose:
     _place_legs(rng, body, joints)
     _place_arms(rng, body, joints)
     turn, tilt = rng.normal(0, 0.16), rng.normal(0, 0.05)
-    head = joints[NECK] + HEAD_CENTRE * (1, 1, 1)
-    _place_face(joints, head, turn, tilt, body.head)
+    return pose_with_face(joints, body.head, turn, tilt, shoulder_roll, hip_roll)
+
+
+def pose_with_face(
+    joints: Floats, size: float, turn: float = 0.0, tilt: float = 0.0, shoulder_roll: float = 0.0, hip_roll: float = 0.0
+) -> Pose:
+    """A pose from (18, 3) joints of the body, into which the face is put; angles as in `Pose`, `size` of the head."""
+    head = joints[NECK] + HEAD_CENTRE
+    _place_face(joints, head, turn, tilt, size)
     return Pose(joints, head, turn, tilt, shoulder_roll, hip_roll)
 
 

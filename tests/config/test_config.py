@@ -119,3 +119,9 @@ def test_a_missing_file_names_the_nearest():
 def test_options_that_cannot_work_together_are_refused(override, message):
     with pytest.raises(ValueError, match=message):
         load_config("config/nted_256.yaml", [override])
+
+
+def test_a_generator_that_takes_one_source_says_so():
+    with pytest.raises(ValueError, match=r"a unet generator takes one source: set data\.num_sources=1"):
+        load_config("config/unet_256.yaml", ["data.num_sources=2"])
+    assert load_config("config/nted_256.yaml", ["data.num_sources=2"]).data.num_sources == 2

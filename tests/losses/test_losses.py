@@ -97,6 +97,15 @@ def test_attention_reconstruction_is_zero_where_textures_copy_the_target():
     assert float(attention_reconstruction([pair, swapped], image, image.flatten(2).flip(2).view_as(image))) > 0
 
 
+def test_attention_reconstruction_warps_all_sources_together_by_hand():
+    """One texture reads a quarter of each of four positions: two of a source of 0.8, two of one of 0.2."""
+    sources = torch.tensor([0.8, 0.2]).view(1, 2, 1, 1, 1).expand(1, 2, 3, 1, 2)
+    pair = TexturePair(torch.full((1, 1, 4), 0.25), torch.ones(1, 1, 2), (1, 2))
+    assert float(attention_reconstruction([pair], sources, torch.zeros(1, 3, 1, 2))) == pytest.approx(0.5)
+    first = TexturePair(torch.tensor([[[0.5, 0.5, 0, 0]]]), torch.ones(1, 1, 2), (1, 2))
+    assert float(attention_reconstruction([first], sources, torch.zeros(1, 3, 1, 2))) == pytest.approx(0.8)
+
+
 def test_attention_reconstruction_needs_textures():
     with pytest.raises(ValueError, match=r"objective\.attention=0"):
         attention_reconstruction([], torch.zeros(1, 3, 4, 4), torch.zeros(1, 3, 4, 4))

@@ -11,6 +11,7 @@ from PIL import Image
 
 from data.openpose import write_keypoints
 from images.joints import NOSE
+from images.strips import GAP
 from scripts import draw, export
 from studio.people import Gallery
 from studio.pipeline import StepPose
@@ -156,3 +157,19 @@ def test_flags_of_another_word_are_refused_with_the_word(drawing, capsys):
         with pytest.raises(SystemExit):
             drawing("--source", "a", "--pose", "b", *words)
         assert line in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("system", ["nted", "dptn"])
+def test_several_photographs_are_drawn_from_together(system, drawing, photograph, tmp_path, dataset):
+    data = ["--root", dataset, "--model", system, "--pose", POSE]
+    assert drawing(*data, "--source", SOURCE) == 0
+    alone = picture(tmp_path / "out.png")
+    assert drawing(*data, "--source", SOURCE, "--source", photograph, "--strip") == 0
+    both = picture(tmp_path / "out.png")
+    assert (alone != both).any()
+    strip = picture(tmp_path / "out_strip.png")
+    assert strip.shape[1] == (NUM_STEPS[system] + 3) * (SIZE[1] + GAP) - GAP
+    assert drawing(*data, "--source", photograph, "--source", SOURCE) == 0
+    assert np.abs(picture(tmp_path / "out.png").astype(int) - both).max() <= 1
+    assert drawing(*data, "--source", SOURCE, "--source", SOURCE) == 0
+    assert np.abs(picture(tmp_path / "out.png").astype(int) - alone).max() <= 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from models.rollout import Pair
 from scripts import export
 from studio.pipeline import StepPose
 from tests.runs import NUM_STEPS, save_run, tiny_config
@@ -20,8 +21,9 @@ from tests.tiny import SIZE
 def exporting(command: Callable[..., int], tmp_path: Path) -> Callable[..., int]:
     """Export a run to the folder `out`; returns the exit code."""
 
-    def call(name: str, kind: str) -> int:
-        return command(export.main, "--model", tmp_path / name, "--format", kind, "--output", tmp_path / "out")
+    def call(name: str, kind: str, *more: object) -> int:
+        flags = ["--model", tmp_path / name, "--format", kind, "--output", tmp_path / "out"]
+        return command(export.main, *flags, *more)
 
     return call
 
@@ -63,6 +65,26 @@ def test_the_exported_program_draws_the_same_for_any_batch_size_without_this_pro
         expected = model.generate(source, pose, "all", source_pose=own)
         assert images.shape == (model.num_steps, len(source), 3, *SIZE)
         assert torch.allclose(images, torch.stack([torch.stack(step) for step in expected]), atol=1e-4)
+
+
+@pytest.mark.parametrize("system", ["nted", pytest.param("dptn", marks=pytest.mark.slow)])
+def test_a_program_of_two_sources_draws_the_same_for_any_batch_size(system, exporting, tmp_path):
+    save_run(tmp_path / system, tiny_config(system, tmp_path, num_steps=2))
+    model = StepPose.load(tmp_path / system)
+    assert exporting(system, "torch_export", "--num_sources", 2) == 0
+    program = torch.export.load(tmp_path / "out" / "model.pt2").module()
+    for count in (1, 5):
+        (first, own, pose), (second, other, _) = inputs(model, count), inputs(model, count)
+        sources, poses = torch.stack((first, second.flip(3)), dim=1), torch.stack((own, other.flip(3)), dim=1)
+        images = program(sources, poses, pose, model.noise(count))
+        expected = torch.stack(list(model.stream(Pair(sources, poses, pose), model.noise(count))))
+        assert torch.allclose(images, expected, atol=1e-4)
+
+
+def test_a_program_of_several_sources_needs_a_generator_that_takes_them(exporting, tmp_path, capsys):
+    save_run(tmp_path / "unet", tiny_config("unet", tmp_path))
+    assert exporting("unet", "torch_export", "--num_sources", 2) == 2
+    assert "--num_sources is 2: this model takes one photograph" in capsys.readouterr().err
 
 
 def test_a_truncated_export_and_a_missing_run_are_one_line(exporting, tmp_path, capsys):

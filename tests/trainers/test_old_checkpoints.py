@@ -99,6 +99,7 @@ ANOTHER_RUN = {
     "data.pose_strokes.radius": 2,
     "data.map_channels": 2,
     "data.augment_scale": 1.5,
+    "data.num_sources": 2,
     "schedule.num_steps": 6,
     "rollout.window": 3,
     "rollout.bidirectional": True,

@@ -199,6 +199,17 @@ def test_both_directions_swap_image_pose_and_face_and_have_their_own_draws():
     assert one.first_step.tolist() == [0, 1] and one.key.tolist() == both.key[:2].tolist()
 
 
+def test_of_several_sources_the_first_changes_places_with_the_target():
+    noise = torch.stack((colour(0.1), colour(0.3)), dim=1)
+    batch = batch_of(torch.stack((colour(1), colour(5), colour(6)), dim=1), colour(3), noise)
+    batch["source_pose"] = torch.tensor([11.0, 15, 16]).view(1, 3, 1, 1, 1).expand(1, 3, 2, *SIZE)
+    both = samples_of(batch, bidirectional=True, num_starts=1)
+    assert both.source[:, :, 0, 0, 0].tolist() == [[1, 5, 6], [3, 5, 6]]
+    assert both.source_pose[:, :, 0, 0, 0].tolist() == [[11, 15, 16], [2, 15, 16]]
+    assert both.target[:, 0, 0, 0].tolist() == [3, 1] and both.target_pose[:, 0, 0, 0].tolist() == [2, 11]
+    assert both.source_face[:, 0].tolist() == [10, 20] and both.target_face[:, 0].tolist() == [20, 10]
+
+
 @pytest.mark.parametrize(("window_length", "last"), [(1, 4), (2, 3), (5, 0), (None, 0)])
 def test_every_start_of_a_window_is_drawn_the_last_one_too(window_length, last):
     schedule, generator = Quantize(QuantizeConfig(num_steps=5), SIZE), Brighter()
@@ -238,6 +249,19 @@ def test_a_window_aims_at_the_next_level_from_the_teachers_or_its_own_images():
     assert [float(generator.calls[0][index][0, 0, 0, 0]) for index in (1, 2)] == [1, 2]
     plain = roll(generator, schedule, samples, RolloutConfig(window=2))
     assert plain.source_view[:, 0, 0, 0].tolist() == pytest.approx([grey(250)] * 2)
+
+
+def test_a_step_sees_all_sources_at_its_level_and_the_first_is_to_be_redrawn():
+    levels = [grey(x) for x in (0, 204, 153, 204, 204, 250)]
+    schedule, generator = Quantize(QuantizeConfig(num_steps=5), SIZE), Brighter()
+    sources = torch.stack((colour(grey(250)), colour(grey(51))), dim=1)
+    batch = batch_of(sources, colour(grey(250)), colour(0.1)[:, None], start=0.6)
+    samples = samples_of(batch, bidirectional=False, num_starts=4)
+    found = roll(generator, schedule, samples, RolloutConfig(window=2, degrade_source=True))
+    seen = [value for call in generator.calls for value in call[0][0, :, 0, 0, 0].tolist()]
+    assert seen == pytest.approx([levels[3], grey(0), levels[4], grey(51)])  # 51 at divisors 102 and 51
+    assert found.source_view[:, 0, 0, 0].tolist() == pytest.approx([levels[3], levels[4]])
+    assert torch.equal(found.source, torch.cat([sources] * 2))
 
 
 def test_a_window_from_step_0_begins_with_the_start_canvas():

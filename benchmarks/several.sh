@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Do several photographs help? Both systems trained on one and on three sources at equal cost, scored on unseen people.
+#
+#   [SYSTEMS="nted dptn"] [STEPS=4000] [PEOPLE=600] [TESTED=120] [OUT=result/several] bash benchmarks/several.sh [--quick]
+#
+# STEPS: of training on one source; on three it is as many as cost the same in floating-point operations. Each system's
+# report, report.json and people.jpg are in OUT/SYSTEM. Runs that are finished are not trained again, and one that was
+# interrupted goes on. Further words are overrides of both trainings. --quick: a few steps on a few people, to see on any
+# machine that it runs.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+python=${PYTHON:-.venv/bin/python}
+steps=${STEPS:-4000} people=${PEOPLE:-600} tested=${TESTED:-120} out=${OUT:-result/several} size=128-88
+if [[ ${1:-} == --quick ]]; then
+    shift
+    steps=4 people=10 tested=3 out=${OUT:-result/several_quick}
+fi
+data=$out/data
+[[ -d $data/$size ]] || {
+    "$python" -m scripts.make_synthetic --output "$data" --people "$people" --views 6 --size 512-352 --overwrite
+    "$python" -m scripts.prepare_data --root "$data" --output "$data" --size "$size" --overwrite
+}
+for system in ${SYSTEMS:-nted dptn}; do
+    config=config/demo_$system.yaml
+    keys=("data.root=$data" "data.image_size=[${size/-/,}]" trainer.max_minutes=null "$@")
+    as_dear=$("$python" -m benchmarks.several steps --config "$config" --steps "$steps" --num_sources 3 "${keys[@]}")
+    echo "$system: $steps steps on one source cost as much as $as_dear on three" >&2
+    for run in "one $steps 1" "three $as_dear 3"; do
+        read -r name length sources <<< "$run"
+        "$python" train.py --config "$config" --name "${system}_$name" --checkpoints_dir "$out" "${keys[@]}" \
+            "trainer.max_steps=$length" "trainer.checkpoint_every=$length" "data.num_sources=$sources"
+    done
+    "$python" -m benchmarks.several score --runs "$out/${system}_one" "$out/${system}_three" \
+        --people "$tested" --output "$out/$system"
+done
