@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -86,20 +86,24 @@ def write_people(root: Path, request: Request, workers: int = 1) -> Iterator[Alb
 
 def write_person(root: Path, request: Request, person: int) -> Album:
     """Draw and write all views of one person; depends on the request's seed and the person alone."""
+    keypoints = {}
+    for name, image, joints in draw_views(request, person, range(request.views)):
+        keypoints[name] = to_file_frame(joints, request.size)
+        _write_view(root, name, image, keypoints[name])
+    return Album(is_test_person(person), keypoints)
+
+
+def draw_views(request: Request, person: int, views: Iterable[int]) -> Iterator[tuple[str, np.ndarray, Floats]]:
+    """Some views of one person: the name of the image, (H, W, 3) uint8, and (18, 2) joints in its pixels."""
     rng = np.random.default_rng([request.seed, person])
     who = sample_person(rng)
     model = make_model(who, TEXELS_A_PIXEL * request.size[0] / 1.5, int(rng.integers(2**31)))
     folder = f"img/{who.body.sex}/{who.outfit.category}/id_{person + 1:08d}"
-    keypoints = {}
-    for view in range(request.views):
+    for view in views:
         rng = np.random.default_rng([request.seed, person, view])
         pose = sample_pose(rng, who.body)
         camera = sample_camera(rng, view_name(view), who.body, pose, request.size)
-        image, joints = draw(model, pose, camera, request.size)
-        name = f"{folder}/01_{view_name(view)}.jpg"
-        keypoints[name] = to_file_frame(joints, request.size)
-        _write_view(root, name, image, keypoints[name])
-    return Album(is_test_person(person), keypoints)
+        yield f"{folder}/01_{view_name(view)}.jpg", *draw(model, pose, camera, request.size)
 
 
 def _write_view(root: Path, name: str, image: np.ndarray, keypoints: Floats) -> None:
