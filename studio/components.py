@@ -1,0 +1,193 @@
+"""The page's own parts: pictures to choose from, a photograph with joints to drag, results with their captions."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from images.joints import JOINTS
+from images.pixels import resize
+from images.skeleton import COLOURS, SKELETON_LIMBS
+from metrics.html import image_address
+
+_DARK = (17, 24, 39)
+SHOWN_HEIGHT, STEP_HEIGHT, THUMB_HEIGHT = 384, 192, 128  # about; pictures are enlarged by whole factors
+CSS = """
+.gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
+footer { display: none !important; }
+figure { margin: 0; width: min-content; }
+figcaption { text-align: center; font-size: .85rem; opacity: .75; margin-top: .25rem; }
+figure img, .choices img, .editor svg { display: block; image-rendering: pixelated; max-width: none; border-radius: 4px;
+  box-shadow: 0 0 0 1px rgb(128 128 128 / .3); }
+.result { display: flex; gap: 1.5rem; align-items: flex-start; overflow-x: auto; min-height: 27rem; padding: 1px; }
+.result .small { display: flex; flex-wrap: wrap; gap: .75rem; flex: 1 1 16rem; }
+.choices { display: flex; flex-wrap: wrap; gap: .3rem; max-height: 25rem; overflow-y: auto; }
+.choices button { padding: 2px; border: 3px solid transparent; border-radius: 8px; background: none; cursor: pointer; }
+.choices button[aria-pressed=true] { border-color: var(--color-accent); }
+.side { display: grid !important; grid-template-columns: minmax(0, max-content) minmax(8rem, 1fr); }
+.side > * { min-width: 0 !important; }
+@media (max-width: 40rem) { .side, .head { display: block !important; } .result { flex-wrap: wrap; } }
+.editor svg { max-width: 100%; height: auto; background: rgb(17 24 39); touch-action: none; user-select: none; }
+.editor [data-joint] { cursor: grab; }
+.editor .missing { display: flex; flex-wrap: wrap; gap: .3rem; margin-top: .4rem; min-height: 1.6rem; }
+.editor .missing button { font-size: .75rem; padding: 0 .5rem; border-radius: 999px; cursor: pointer;
+  border: 1px solid var(--border-color-primary); background: none; }
+#inside-target img { cursor: crosshair; }
+"""
+
+# Drawn from the value alone, so that whatever sets it (a chosen pose, an upload, a drag) is shown.
+_EDITOR = """
+<div class="editor">${(() => {
+  const {size: [height, width], joints} = JSON.parse(value), unit = height / 256;
+  const shown = height < 384 ? Math.round(384 / height) * height : 384;
+  const tag = (name, attributes, inside = '') => '<' + name + Object.entries(attributes).map(
+    ([key, text]) => ' ' + key + '="' + text + '"').join('') + '>' + inside + '</' + name + '>';
+  const line = (a, b, more) => tag('line', {'data-limb': a + ',' + b, x1: joints[a][0], y1: joints[a][1],
+    x2: joints[b][0], y2: joints[b][1], 'stroke-linecap': 'round', ...more});
+  const limb = ([a, b], i) => joints[a] && joints[b]
+    ? line(a, b, {stroke: 'white', 'stroke-opacity': 0.5, 'stroke-width': 4.5 * unit})
+      + line(a, b, {stroke: colours[i], 'stroke-width': 3 * unit}) : '';
+  const joint = (p, i) => p ? tag('circle', {'data-joint': i, cx: p[0], cy: p[1], r: 4 * unit, fill: colours[i],
+    stroke: 'white', 'stroke-width': unit}, tag('title', {}, names[i])) : '';
+  const add = (p, i) => p ? '' : tag('button', {type: 'button', 'data-add': i}, '+ ' + names[i]);
+  const image = photo ? tag('image', {href: photo, width, height,
+    style: 'image-rendering:' + (height < 384 ? 'pixelated' : 'auto')}) : '';
+  const skeleton = draggable ? limbs.map(limb).join('') + joints.map(joint).join('') : '';
+  return tag('svg', {viewBox: '0 0 ' + width + ' ' + height, height: shown, width: shown * width / height,
+      role: 'application', 'aria-label': draggable ? 'skeleton; drag a joint to move it' : 'the person'},
+      image + skeleton) + tag('div', {class: 'missing'}, draggable ? joints.map(add).join('') : '');
+})()}</div>
+"""
+
+_DRAG = """
+let held = null;
+const change = (joint, place) => {
+  const pose = JSON.parse(props.value);
+  pose.joints[joint] = place;
+  props.value = JSON.stringify(pose);
+};
+const place = (event) => {
+  const svg = element.querySelector('svg');
+  const point = new DOMPoint(event.clientX, event.clientY).matrixTransform(svg.getScreenCTM().inverse());
+  return [Math.round(point.x * 10) / 10, Math.round(point.y * 10) / 10];
+};
+element.addEventListener('pointerdown', (event) => {
+  held = event.target.dataset?.joint ?? null;
+  if (held !== null) event.preventDefault();
+});
+window.addEventListener('pointermove', (event) => {
+  if (held === null) return;
+  const [x, y] = place(event), circle = element.querySelector('[data-joint="' + held + '"]');
+  circle.setAttribute('cx', x); circle.setAttribute('cy', y);
+  element.querySelectorAll('[data-limb]').forEach((line) => line.dataset.limb.split(',').forEach((joint, end) => {
+    if (joint === held) { line.setAttribute('x' + (end + 1), x); line.setAttribute('y' + (end + 1), y); }
+  }));
+});
+window.addEventListener('pointerup', (event) => {
+  if (held === null) return;
+  const [x, y] = place(event), {width, height} = element.querySelector('svg').viewBox.baseVal;
+  const joint = held, inside = x >= 0 && y >= 0 && x < width && y < height;
+  held = null;
+  change(joint, inside ? [x, y] : null);
+});
+element.addEventListener('click', (event) => {
+  const joint = event.target.dataset?.add;
+  if (joint === undefined) return;
+  const {width, height} = element.querySelector('svg').viewBox.baseVal;
+  change(joint, [width / 2, height / 2]);
+});
+"""
+
+_CHOICES = """
+<div class="choices">${pictures.map((picture, i) => '<button type="button" data-index="' + i + '" aria-pressed="'
+  + (i === value) + '" aria-label="choice ' + (i + 1) + '">' + picture + '</button>').join('')}</div>
+"""
+
+_CHOOSE = """
+element.addEventListener('click', (event) => {
+  const button = event.target.closest('[data-index]');
+  if (!button) return;
+  props.value = Number(button.dataset.index);
+  trigger('select');
+});
+"""
+
+_PICK = """
+element.addEventListener('click', (event) => {
+  if (event.target.tagName !== 'IMG') return;
+  const box = event.target.getBoundingClientRect();
+  trigger('select', {x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height});
+});
+"""
+
+
+def enlarged(image: np.ndarray, height: int = SHOWN_HEIGHT) -> np.ndarray:
+    """A picture about `height` high, every pixel of it a square of whole pixels; a larger one as it is."""
+    scale = max(round(height / image.shape[0]), 1)
+    return image.repeat(scale, axis=0).repeat(scale, axis=1)
+
+
+def picture(image: np.ndarray, height: int = SHOWN_HEIGHT, description: str = "") -> str:
+    """An (H, W, 3) uint8 picture as HTML, shown pixel by pixel."""
+    shown = enlarged(image, height)
+    size = f'width="{shown.shape[1]}" height="{shown.shape[0]}"'
+    return f'<img src="{image_address(shown)}" {size} alt="{html.escape(description)}">'
+
+
+def thumb(image: np.ndarray) -> str:
+    """A picture to choose, as HTML."""
+    height, width = image.shape[:2]
+    if height > THUMB_HEIGHT:
+        image = resize(image, (THUMB_HEIGHT, round(width * THUMB_HEIGHT / height)), "box")
+    return picture(image, THUMB_HEIGHT)
+
+
+def figure(image: np.ndarray, caption: str, height: int = STEP_HEIGHT) -> str:
+    """A picture with its caption, as HTML."""
+    return f"<figure>{picture(image, height, caption)}<figcaption>{html.escape(caption)}</figcaption></figure>"
+
+
+def result(title: str, given: Sequence[tuple[np.ndarray, str]], steps: Sequence[np.ndarray], num_steps: int) -> str:
+    """What was drawn so far, as HTML: the last step enlarged, what it was drawn from, and every step."""
+    done = len(steps) == num_steps
+    last = figure(steps[-1], f"{title}, {'finished' if done else f'step {len(steps)} of {num_steps}'}", SHOWN_HEIGHT)
+    small = [figure(image, caption) for image, caption in given]
+    small += [figure(image, f"step {number} of {num_steps}") for number, image in enumerate(steps, 1)]
+    return f'<div class="result" data-done="{str(done).lower()}">{last}<div class="small">{"".join(small)}</div></div>'
+
+
+def blank(size: tuple[int, int]) -> np.ndarray:
+    """A dark (H, W, 3) picture, to draw a pose on."""
+    return np.full((*size, 3), _DARK, np.uint8)
+
+
+def editor(name: str, value: str, photo: np.ndarray | None, draggable: bool) -> Any:
+    """A picture with joints to drag. Its value is the joints as `uploads.joints_to_text` writes them."""
+    constants = {
+        "limbs": [list(limb) for limb in SKELETON_LIMBS],
+        "colours": [f"rgb({red},{green},{blue})" for red, green, blue in COLOURS],
+        "names": [joint.replace("_", " ") for joint in JOINTS],
+    }
+    return gr.HTML(
+        value, html_template=_EDITOR, js_on_load=_DRAG, elem_id=name, **backdrop(photo, draggable), **constants
+    )
+
+
+def backdrop(photo: np.ndarray | None, draggable: bool) -> dict[str, Any]:
+    """What of an editor is no joint: the picture below, and whether the joints are shown."""
+    large = photo is not None and photo.shape[0] > SHOWN_HEIGHT
+    return {"photo": "" if photo is None else image_address(photo, lossless=not large), "draggable": draggable}
+
+
+def choices(name: str, pictures: Sequence[str], value: int = 0) -> Any:
+    """Pictures of which one is chosen: its place is the value, and `select` says that it changed."""
+    return gr.HTML(value, html_template=_CHOICES, js_on_load=_CHOOSE, elem_id=name, pictures=list(pictures))
+
+
+def pickable(name: str) -> Any:
+    """A picture, as HTML, into which one clicks: `select` says where, in shares of its width and height."""
+    return gr.HTML("", js_on_load=_PICK, elem_id=name)
