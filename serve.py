@@ -12,6 +12,7 @@ import sys
 from functools import partial
 
 import torch
+from PIL import Image
 
 from config.cli import Parser, add_which_iter, run
 from data.detectors import DETECTORS
@@ -32,7 +33,7 @@ def parse() -> argparse.Namespace:
     )
     add_which_iter(parser)
     parser.add_argument("--root", help="dataset to choose people from (default: each model's own, or drawn people)")
-    parser.add_argument("--detector", choices=[*DETECTORS], help="finds the joints of an uploaded photograph")
+    parser.add_argument("--detector", choices=[*DETECTORS], help="finds the joints of uploaded photographs")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
     return parser.parse_args()
@@ -48,8 +49,11 @@ def main() -> None:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cpu":
         keep_freed_memory()
+    detector = DETECTORS.get(arguments.detector)
+    if detector:
+        detector(Image.new("RGB", (64, 64)))  # fetches what it needs before somebody waits for it
     load = partial(StepPose.load, which=arguments.which_iter, device=device)
-    serve(Choices(names, load, arguments.root), DETECTORS.get(arguments.detector), (arguments.host, arguments.port))
+    serve(Choices(names, load, arguments.root), detector, (arguments.host, arguments.port))
 
 
 if __name__ == "__main__":
