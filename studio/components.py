@@ -31,10 +31,10 @@ figure img, .choices img, .editor svg { display: block; image-rendering: pixelat
 .side { display: grid !important; grid-template-columns: minmax(0, max-content) minmax(8rem, 1fr); }
 .side > * { min-width: 0 !important; }
 @media (max-width: 40rem) { .side, .head { display: block !important; } .result { flex-wrap: wrap; } }
-.editor svg { max-width: 100%; height: auto; background: rgb(17 24 39); touch-action: none; user-select: none; }
-.editor [data-joint] { cursor: grab; }
-.editor .missing { display: flex; flex-wrap: wrap; gap: .3rem; margin-top: .4rem; min-height: 1.6rem; }
-.editor .missing button { font-size: .75rem; padding: 0 .5rem; border-radius: 999px; cursor: pointer;
+.editor svg { max-width: 100%; height: auto; background: rgb(17 24 39); user-select: none; }
+.editor [data-joint] { cursor: grab; touch-action: none; }
+.editor .buttons { display: flex; flex-wrap: wrap; gap: .3rem; margin-top: .4rem; min-height: 1.6rem; }
+.editor .buttons button { font-size: .75rem; padding: 0 .5rem; border-radius: 999px; cursor: pointer;
   border: 1px solid var(--border-color-primary); background: none; }
 #inside-target img { cursor: crosshair; }
 """
@@ -42,7 +42,8 @@ figure img, .choices img, .editor svg { display: block; image-rendering: pixelat
 # Drawn from the value alone, so that whatever sets it (a chosen pose, an upload, a drag) is shown.
 _EDITOR = """
 <div class="editor">${(() => {
-  const {size: [height, width], joints} = JSON.parse(value), unit = height / 256;
+  const {size: [height, width], joints} = JSON.parse(value);
+  const box = view || [0, 0, width, height], unit = box[3] / 256;
   const shown = height < 384 ? Math.round(384 / height) * height : 384;
   const tag = (name, attributes, inside = '') => '<' + name + Object.entries(attributes).map(
     ([key, text]) => ' ' + key + '="' + text + '"').join('') + '>' + inside + '</' + name + '>';
@@ -57,9 +58,10 @@ _EDITOR = """
   const image = photo ? tag('image', {href: photo, width, height,
     style: 'image-rendering:' + (height < 384 ? 'pixelated' : 'auto')}) : '';
   const skeleton = draggable ? limbs.map(limb).join('') + joints.map(joint).join('') : '';
-  return tag('svg', {viewBox: '0 0 ' + width + ' ' + height, height: shown, width: shown * width / height,
+  const zoom = photo ? tag('button', {type: 'button', 'data-zoom': ''}, view ? 'whole picture' : 'zoom in') : '';
+  return tag('svg', {viewBox: box.join(' '), height: shown, width: shown * box[2] / box[3],
       role: 'application', 'aria-label': draggable ? 'skeleton; drag a joint to move it' : 'the person'},
-      image + skeleton) + tag('div', {class: 'missing'}, draggable ? joints.map(add).join('') : '');
+      image + skeleton) + tag('div', {class: 'buttons'}, draggable ? zoom + joints.map(add).join('') : '');
 })()}</div>
 """
 
@@ -89,16 +91,22 @@ window.addEventListener('pointermove', (event) => {
 });
 window.addEventListener('pointerup', (event) => {
   if (held === null) return;
-  const [x, y] = place(event), {width, height} = element.querySelector('svg').viewBox.baseVal;
-  const joint = held, inside = x >= 0 && y >= 0 && x < width && y < height;
+  const [x, y] = place(event), box = element.querySelector('svg').viewBox.baseVal, joint = held;
   held = null;
-  change(joint, inside ? [x, y] : null);
+  change(joint, x >= box.x && y >= box.y && x < box.x + box.width && y < box.y + box.height ? [x, y] : null);
 });
+const joints_box = () => {
+  const {size: [height, width], joints} = JSON.parse(props.value), found = joints.filter(Boolean);
+  const sides = [0, 1].map((axis) => found.map((joint) => joint[axis])), ends = (f) => sides.map((side) => f(...side));
+  const [low, high] = [ends(Math.min), ends(Math.max)], room = 0.2 * Math.max(high[0] - low[0], high[1] - low[1], 20);
+  const [left, top] = low.map((v) => Math.max(v - room, 0));
+  return [left, top, Math.min(high[0] + room, width) - left, Math.min(high[1] + room, height) - top];
+};
 element.addEventListener('click', (event) => {
-  const joint = event.target.dataset?.add;
-  if (joint === undefined) return;
-  const {width, height} = element.querySelector('svg').viewBox.baseVal;
-  change(joint, [width / 2, height / 2]);
+  const {add, zoom} = event.target.dataset ?? {};
+  const {x, y, width, height} = element.querySelector('svg').viewBox.baseVal;
+  if (add !== undefined) change(add, [x + width / 2, y + height / 2]);
+  if (zoom !== undefined) props.view = props.view ? null : joints_box();
 });
 """
 
@@ -178,9 +186,10 @@ def editor(name: str, value: str, photo: np.ndarray | None, draggable: bool) -> 
 
 
 def backdrop(photo: np.ndarray | None, draggable: bool) -> dict[str, Any]:
-    """What of an editor is no joint: the picture below, and whether the joints are shown."""
+    """What of an editor is no joint: the picture below, whether the joints are shown, and what of it is seen: all."""
     large = photo is not None and photo.shape[0] > SHOWN_HEIGHT
-    return {"photo": "" if photo is None else image_address(photo, lossless=not large), "draggable": draggable}
+    address = "" if photo is None else image_address(photo, lossless=not large)
+    return {"photo": address, "draggable": draggable, "view": None}
 
 
 def choices(name: str, pictures: Sequence[str], value: int = 0) -> Any:

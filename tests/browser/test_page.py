@@ -146,11 +146,12 @@ def joints_of(page: Any, name: str) -> dict[int, tuple[float, float]]:
 def drag(page: Any, name: str, joint: int, to: tuple[float, float]) -> None:
     """Drag a joint to a place in the pixels of the editor's picture."""
     box = page.locator(f"#{name} svg").bounding_box()
-    width = float(page.locator(f"#{name} svg").get_attribute("viewBox").split()[2])
+    left, top, width, _ = map(float, page.locator(f"#{name} svg").get_attribute("viewBox").split())
     start = page.locator(f"#{name} [data-joint='{joint}']").bounding_box()
     page.mouse.move(start["x"] + start["width"] / 2, start["y"] + start["height"] / 2)
     page.mouse.down()
-    page.mouse.move(*(box[axis] + value * box["width"] / width for axis, value in zip("xy", to, strict=True)), steps=3)
+    scale = box["width"] / width
+    page.mouse.move(box["x"] + (to[0] - left) * scale, box["y"] + (to[1] - top) * scale, steps=3)
     page.mouse.up()
     page.wait_for_timeout(30)
 
@@ -220,6 +221,22 @@ def test_what_was_uploaded_and_dragged_stays_when_the_model_changes(page, photo)
     assert large.shape != small.shape and "dptn" in page.inner_text("#drawn")
     choose_model(page, 0)
     assert (press_and_wait(page, "draw", "drawn") == small).all()
+
+
+def test_one_can_zoom_into_the_photograph_to_drag_what_is_small(page, photo):
+    upload(page, "upload", photo[0])
+    page.wait_for_selector("#person circle")
+    for joint in range(18):
+        drag(page, "person", joint, (700 + 3 * joint, 100 + 2 * joint))
+    small, before = page.locator("#person image").bounding_box(), joints_of(page, "person")
+    page.get_by_role("button", name="zoom in").click()
+    assert joints_of(page, "person") == before
+    assert page.locator("#person image").bounding_box()["width"] > 4 * small["width"]
+    drag(page, "person", 3, (720, 95))
+    assert np.abs(np.array(joints_of(page, "person")[3]) - (720, 95)).max() < 0.5
+    shoot(page, "zoomed")
+    page.get_by_role("button", name="whole picture").click()
+    assert abs(page.locator("#person image").bounding_box()["width"] - small["width"]) < 1
 
 
 def test_a_joint_that_is_missing_can_be_put_back(page):
