@@ -175,7 +175,7 @@ def blank(size: tuple[int, int]) -> np.ndarray:
 
 def editor(name: str, value: str, photo: np.ndarray | None, draggable: bool) -> Any:
     """A picture with joints to drag. Its value is the joints as `uploads.joints_to_text` writes them."""
-    constants = {
+    constants: dict[str, Any] = {
         "limbs": [list(limb) for limb in SKELETON_LIMBS],
         "colours": [f"rgb({red},{green},{blue})" for red, green, blue in COLOURS],
         "names": [joint.replace("_", " ") for joint in JOINTS],
