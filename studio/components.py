@@ -1,8 +1,7 @@
-"""The page's own parts: pictures to choose from, a photograph with joints to drag, results with their captions."""
+"""The page's own parts: pictures to choose from, a photograph with joints to drag, a picture to click into."""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,24 +9,22 @@ import gradio as gr
 import numpy as np
 
 from images.joints import JOINTS
-from images.pixels import resize
 from images.skeleton import COLOURS, SKELETON_LIMBS
 from metrics.html import image_address
+from studio.figures import SHOWN_HEIGHT
 
-_DARK = (17, 24, 39)
-SHOWN_HEIGHT, STEP_HEIGHT, THUMB_HEIGHT = 384, 192, 128  # about; pictures are enlarged by whole factors
 CSS = """
 .gradio-container { max-width: 1240px !important; margin: 0 auto !important; }
 footer { display: none !important; }
 figure { margin: 0; width: min-content; }
 figcaption { text-align: center; font-size: .85rem; opacity: .75; margin-top: .25rem; }
-figure img, .choices img, .editor svg { display: block; image-rendering: pixelated; max-width: none; border-radius: 4px;
+figure img, .picker img, .editor svg { display: block; image-rendering: pixelated; max-width: none; border-radius: 4px;
   box-shadow: 0 0 0 1px rgb(128 128 128 / .3); }
 .result { display: flex; gap: 1.5rem; align-items: flex-start; overflow-x: auto; min-height: 27rem; padding: 1px; }
 .result .small { display: flex; flex-wrap: wrap; gap: .75rem; flex: 1 1 16rem; }
-.choices { display: flex; flex-wrap: wrap; gap: .3rem; max-height: 25rem; overflow-y: auto; }
-.choices button { padding: 2px; border: 3px solid transparent; border-radius: 8px; background: none; cursor: pointer; }
-.choices button[aria-pressed=true] { border-color: var(--color-accent); }
+.picker { display: flex; flex-wrap: wrap; gap: .3rem; max-height: 25rem; overflow-y: auto; }
+.picker button { padding: 2px; border: 3px solid transparent; border-radius: 8px; background: none; cursor: pointer; }
+.picker button[aria-pressed=true] { border-color: var(--color-accent); }
 .side { display: grid !important; grid-template-columns: minmax(0, max-content) minmax(8rem, 1fr); }
 .side > * { min-width: 0 !important; }
 @media (max-width: 40rem) { .side, .head { display: block !important; } .result { flex-wrap: wrap; } }
@@ -110,12 +107,12 @@ element.addEventListener('click', (event) => {
 });
 """
 
-_CHOICES = """
-<div class="choices">${pictures.map((picture, i) => '<button type="button" data-index="' + i + '" aria-pressed="'
+_PICKER = """
+<div class="picker">${pictures.map((picture, i) => '<button type="button" data-index="' + i + '" aria-pressed="'
   + (i === value) + '" aria-label="choice ' + (i + 1) + '">' + picture + '</button>').join('')}</div>
 """
 
-_CHOOSE = """
+_PICK = """
 element.addEventListener('click', (event) => {
   const button = event.target.closest('[data-index]');
   if (!button) return;
@@ -124,53 +121,13 @@ element.addEventListener('click', (event) => {
 });
 """
 
-_PICK = """
+_CLICK = """
 element.addEventListener('click', (event) => {
   if (event.target.tagName !== 'IMG') return;
   const box = event.target.getBoundingClientRect();
   trigger('select', {x: (event.clientX - box.left) / box.width, y: (event.clientY - box.top) / box.height});
 });
 """
-
-
-def enlarged(image: np.ndarray, height: int = SHOWN_HEIGHT) -> np.ndarray:
-    """A picture about `height` high, every pixel of it a square of whole pixels; a larger one as it is."""
-    scale = max(round(height / image.shape[0]), 1)
-    return image.repeat(scale, axis=0).repeat(scale, axis=1)
-
-
-def picture(image: np.ndarray, height: int = SHOWN_HEIGHT, description: str = "") -> str:
-    """An (H, W, 3) uint8 picture as HTML, shown pixel by pixel."""
-    shown = enlarged(image, height)
-    size = f'width="{shown.shape[1]}" height="{shown.shape[0]}"'
-    return f'<img src="{image_address(shown)}" {size} alt="{html.escape(description)}">'
-
-
-def thumb(image: np.ndarray) -> str:
-    """A picture to choose, as HTML."""
-    height, width = image.shape[:2]
-    if height > THUMB_HEIGHT:
-        image = resize(image, (THUMB_HEIGHT, round(width * THUMB_HEIGHT / height)), "box")
-    return picture(image, THUMB_HEIGHT)
-
-
-def figure(image: np.ndarray, caption: str, height: int = STEP_HEIGHT) -> str:
-    """A picture with its caption, as HTML."""
-    return f"<figure>{picture(image, height, caption)}<figcaption>{html.escape(caption)}</figcaption></figure>"
-
-
-def result(title: str, given: Sequence[tuple[np.ndarray, str]], steps: Sequence[np.ndarray], num_steps: int) -> str:
-    """What was drawn so far, as HTML: the last step enlarged, what it was drawn from, and every step."""
-    done = len(steps) == num_steps
-    last = figure(steps[-1], f"{title}, {'finished' if done else f'step {len(steps)} of {num_steps}'}", SHOWN_HEIGHT)
-    small = [figure(image, caption) for image, caption in given]
-    small += [figure(image, f"step {number} of {num_steps}") for number, image in enumerate(steps, 1)]
-    return f'<div class="result" data-done="{str(done).lower()}">{last}<div class="small">{"".join(small)}</div></div>'
-
-
-def blank(size: tuple[int, int]) -> np.ndarray:
-    """A dark (H, W, 3) picture, to draw a pose on."""
-    return np.full((*size, 3), _DARK, np.uint8)
 
 
 def editor(name: str, value: str, photo: np.ndarray | None, draggable: bool) -> Any:
@@ -192,11 +149,11 @@ def backdrop(photo: np.ndarray | None, draggable: bool) -> dict[str, Any]:
     return {"photo": address, "draggable": draggable, "view": None}
 
 
-def choices(name: str, pictures: Sequence[str], value: int = 0) -> Any:
+def picker(name: str, pictures: Sequence[str], value: int = 0) -> Any:
     """Pictures of which one is chosen: its place is the value, and `select` says that it changed."""
-    return gr.HTML(value, html_template=_CHOICES, js_on_load=_CHOOSE, elem_id=name, pictures=list(pictures))
+    return gr.HTML(value, html_template=_PICKER, js_on_load=_PICK, elem_id=name, pictures=list(pictures))
 
 
-def pickable(name: str) -> Any:
+def clickable(name: str) -> Any:
     """A picture, as HTML, into which one clicks: `select` says where, in shares of its width and height."""
-    return gr.HTML("", js_on_load=_PICK, elem_id=name)
+    return gr.HTML("", js_on_load=_CLICK, elem_id=name)

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from studio.components import backdrop, choices, editor, pickable, thumb
+from studio.components import backdrop, clickable, editor, picker
+from studio.figures import thumb
 from studio.page import Page, Source
 from studio.uploads import Photo, joints_to_text
 
@@ -54,7 +55,7 @@ class Column(NamedTuple):
 
     state: gr.State
     editor: Any
-    choices: Any
+    picker: Any
 
 
 def build(page: Page) -> gr.Blocks:
@@ -87,7 +88,7 @@ def build(page: Page) -> gr.Blocks:
             sliders = _switch_slider(choice.model.num_steps), _step_slider(choice.model.num_steps)
             return source, shown, people, poses, second, *sliders
 
-        outputs = [person.state, person.editor, person.choices, pose.choices, second, switch, step]
+        outputs = [person.state, person.editor, person.picker, pose.picker, second, switch, step]
         model.input(change, [model, person.state], outputs, **LIGHT)
     return app
 
@@ -113,7 +114,7 @@ def _person_column(page: Page, model: gr.Dropdown) -> Column:
         with gr.Row(elem_classes="side"):
             person = page.chosen(first, 0)
             shown = editor("person", joints_to_text(person.joints, person.image.shape[:2]), person.image, False)
-            people = choices("people", _people(page, first))
+            people = picker("people", _people(page, first))
         upload = gr.UploadButton("Upload a photograph", file_types=UPLOADS, size="sm", elem_id="upload")
     state = gr.State(0)
 
@@ -136,7 +137,7 @@ def _pose_column(page: Page, model: gr.Dropdown) -> Column:
         with gr.Row(elem_classes="side"):
             place = len(page.choices[first].people) - 1
             skeleton = editor("skeleton", _shown(page, first, place)["value"], None, True)
-            poses = choices("poses", _poses(page, first), place)
+            poses = picker("poses", _poses(page, first), place)
         upload = gr.UploadButton(
             "Upload keypoints or a photograph of a pose", file_types=UPLOADS, size="sm", elem_id="upload-pose"
         )
@@ -162,7 +163,7 @@ def _draw_tab(page: Page, inputs: list[Any]) -> None:
 def _mix_tab(page: Page, inputs: list[Any]) -> tuple[Any, gr.Slider]:
     first = page.choices.names[0]
     gr.Markdown("**Second person**: the person above is drawn for the first steps, this one from there on.")
-    second = choices("second-people", _people(page, first), 1)
+    second = picker("second-people", _people(page, first), 1)
     switch = _switch_slider(page.choices[first].model.num_steps)
     button = gr.Button("Mix", variant="primary", elem_id="mix")
     button.click(page.mix, [*inputs, second, switch], gr.HTML("", elem_id="mixed"), **QUEUE)
@@ -187,7 +188,7 @@ def _inside_tab(page: Page, inputs: list[Any]) -> gr.Slider:
         place = gr.Dropdown([], label="where", elem_id="place")
     button = gr.Button("Look inside", variant="primary", elem_id="look")
     with gr.Row():
-        target, reads = pickable("inside-target"), gr.HTML("", elem_id="inside-reads")
+        target, reads = clickable("inside-target"), gr.HTML("", elem_id="inside-reads")
     seen, at = gr.State(None), gr.State((0.5, 0.5))
 
     def look(*arguments: Any) -> tuple:

@@ -15,7 +15,7 @@ from images.pixels import to_uint8
 from images.skeleton import draw_over
 from models.rollout import Pair, switched
 from studio.choices import Choice, Choices, standing
-from studio.components import SHOWN_HEIGHT, STEP_HEIGHT, blank, enlarged, figure, result
+from studio.figures import SHOWN_HEIGHT, STEP_HEIGHT, blank, enlarged, figure, result
 from studio.inside import Inside, look_inside, overlay, ring
 from studio.people import Person, draw_pose, shown_pose
 from studio.photographs import KEYPOINT_SUFFIXES, frame_photograph

@@ -32,8 +32,8 @@ def serve(choices: Choices, detector: Detector | None, address: tuple[str, int])
         ValueError: the first model or its people cannot be had, or nobody can listen there.
     """
     check_address(*address)
-    # as Ctrl-C: the temporary files are deleted on the way out
-    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: the temporary files are deleted on the way out
+        signal.signal(ending, lambda number, frame: signal.raise_signal(signal.SIGINT))
     with tempfile.TemporaryDirectory(prefix="steppose-", ignore_cleanup_errors=True) as temporary:
         prepare_environment(temporary, address[0])
         app = launch(choices, detector, address, Path(temporary))

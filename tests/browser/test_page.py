@@ -7,7 +7,9 @@ import io
 import os
 import re
 import shutil
+import threading
 from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,8 @@ def browser() -> Iterator[Any]:
 
     with sync_playwright() as playwright:
         path = next(filter(None, map(shutil.which, BROWSERS)), None)
-        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        rebound = "--host-resolver-rules=MAP rebound.example 127.0.0.1"
+        chromium = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", rebound])
         yield chromium
         chromium.close()
 
@@ -295,3 +298,25 @@ def test_the_page_fits_a_telephone(browser, server):
         press_and_wait(page, "draw", "drawn")
         assert page.evaluate("document.documentElement.scrollWidth") <= 400
         shoot(page, "telephone")
+
+
+def test_another_site_in_the_same_browser_can_do_nothing(browser, server):
+    """A page of another port, and one whose name was rebound to this machine."""
+    page = browser.new_page()
+    assert page.goto(f"http://rebound.example:{server.port}/").status == 403
+    before = sorted(server.temporary.rglob("*"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        page.goto(f"http://127.0.0.1:{other.server_port}/tests/")
+        sent = page.evaluate(
+            """async (url) => {
+              const form = new FormData();
+              form.append('files', new Blob(['content']), 'a.png');
+              await fetch(url + 'gradio_api/upload', {method: 'POST', mode: 'no-cors', body: form});
+              return await fetch(url + 'config').then(() => 'read', () => 'refused');
+            }""",
+            server.url,
+        )
+        other.shutdown()
+    page.close()
+    assert sent == "refused" and sorted(server.temporary.rglob("*")) == before

@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 from PIL import Image
 
-pytest.importorskip("gradio")
-
 from data.openpose import DEEPFASHION_FRAME
 from studio.choices import Choices, drawn_people, standing
 from studio.page import Page
