@@ -313,7 +313,7 @@ def test_another_site_in_the_same_browser_can_do_nothing(browser, server):
               const form = new FormData();
               form.append('files', new Blob(['content']), 'a.png');
               await fetch(url + 'gradio_api/upload', {method: 'POST', mode: 'no-cors', body: form});
-              return await fetch(url + 'config').then(() => 'read', () => 'refused');
+              return await fetch(url + 'config').then((answer) => answer.ok ? 'read' : 'refused', () => 'refused');
             }""",
             server.url,
         )

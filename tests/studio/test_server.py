@@ -184,19 +184,26 @@ def run_page(*flags: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, PAGE, *map(str, flags)], capture_output=True, text=True, timeout=150)
 
 
-WRONG = [None, -1, 1.5, "x", "[" * 5000, [[]], {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, True]
+WRONG = [None, -1, 1.5, "x", "[" * 5000, [[]], True]
 
 
 def test_wrong_types_get_a_line_and_leave_no_trace(page):
     """Every event of the page, with a wrong value in each place and good ones in the others; and what is no event."""
     config = json.loads(page.ask("/config")[1])
     good = {part["id"]: part["props"].get("value") for part in config["components"]}
+    # uploads are deleted once they are read: no file that was not uploaded may be
+    foreign = page.log.with_name("foreign.png")
+    foreign.write_bytes(b"content")
+    meta, (folder,) = {"meta": {"_type": "gradio.FileData"}}, page.temporary.iterdir()
+    paths = [str(foreign), f"{folder}/../../foreign.png"]
+    files = [*paths, *({"path": path} | more for path in paths for more in ({}, meta))]
     for event in config["dependencies"]:
         values = [good.get(part) for part in event["inputs"]]
-        for place, wrong in [(place, wrong) for place in range(len(values)) for wrong in WRONG]:
+        for place, wrong in [(place, wrong) for place in range(len(values)) for wrong in [*WRONG, *files]]:
             data = [*values[:place], wrong, *values[place + 1 :]]
             assert_plain(page, {"fn_index": event["id"], "data": data, "event_data": wrong})
         assert_plain(page, {"fn_index": event["id"], "data": [], "trigger_id": 9999})
+    assert foreign.read_bytes() == b"content"
     for body in ({"fn_index": 9999, "data": []}, {"fn_index": "x"}, {"data": 3}, {"fn_index": 0, "data": [1] * 99}):
         assert_plain(page, body)
     for path in ("queue/join", "cancel", "reset", "upload"):
