@@ -1,4 +1,4 @@
-"""Pictures with captions, as HTML: enlarged by whole factors, so that small ones stay crisp."""
+"""Pictures with captions, as HTML: scaled by whole factors, so that small ones stay crisp."""
 
 from __future__ import annotations
 
@@ -14,25 +14,20 @@ DARK = (17, 24, 39)  # what a pose is drawn on
 SHOWN_HEIGHT, STEP_HEIGHT, THUMB_HEIGHT = 384, 192, 128  # about
 
 
-def enlarged(image: np.ndarray, height: int = SHOWN_HEIGHT) -> np.ndarray:
-    """A picture about `height` high, every pixel of it a square of whole pixels; a larger one as it is."""
-    scale = max(round(height / image.shape[0]), 1)
-    return image.repeat(scale, axis=0).repeat(scale, axis=1)
+def scaled(image: np.ndarray, height: int = SHOWN_HEIGHT) -> np.ndarray:
+    """A picture about `height` high: every pixel of a small one a square, of a large one some pixels' mean."""
+    if image.shape[0] > height:
+        divisor = round(image.shape[0] / height)
+        return resize(image, (image.shape[0] // divisor, image.shape[1] // divisor), "box")
+    factor = round(height / image.shape[0])
+    return image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
 def picture(image: np.ndarray, height: int = SHOWN_HEIGHT, description: str = "") -> str:
-    """An (H, W, 3) uint8 picture as HTML, shown pixel by pixel."""
-    shown = enlarged(image, height)
+    """An (H, W, 3) uint8 picture about `height` high, as HTML."""
+    shown = scaled(image, height)
     size = f'width="{shown.shape[1]}" height="{shown.shape[0]}"'
     return f'<img src="{image_address(shown)}" {size} alt="{html.escape(description)}">'
-
-
-def thumb(image: np.ndarray) -> str:
-    """A picture to choose, as HTML."""
-    height, width = image.shape[:2]
-    if height > THUMB_HEIGHT:
-        image = resize(image, (THUMB_HEIGHT, round(width * THUMB_HEIGHT / height)), "box")
-    return picture(image, THUMB_HEIGHT)
 
 
 def figure(image: np.ndarray, caption: str, height: int = STEP_HEIGHT) -> str:

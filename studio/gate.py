@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ class Refused(Exception):
     """A request that is not let through: an HTTP status and a sentence."""
 
 
-TOO_MANY = Refused(507, f"too many uploads; please try again in {MAX_AGE // 60} minutes")
+TOO_MANY = 507, f"too many uploads; please try again in {MAX_AGE // 60} minutes"
 
 
 class Gate:
@@ -57,7 +58,7 @@ class Gate:
 
     def __init__(self, app: Any, host: str, folder: Path) -> None:
         self.app, self.folder = app, folder
-        self.names = {"localhost", "127.0.0.1", "::1", host}
+        self.names = {"localhost", "127.0.0.1", "::1", host.lower()}
         self.takes_addresses = host in ("0.0.0.0", "::")
         if self.takes_addresses:
             self.names.add(socket.gethostname().lower())
@@ -101,14 +102,14 @@ class Gate:
     async def _upload(self, scope: Any, body: _Body, answer: _Answer) -> None:
         """An upload is taken into memory, counted, and put on the disk while no other is; raises Refused."""
         if self._arriving > MAX_TOTAL:
-            raise TOO_MANY
+            raise Refused(*TOO_MANY)
         self._arriving += MAX_UPLOAD_BODY
         try:
             content = await body.read()
             async with self._one_by_one:
                 kept = _kept(self.folder)
                 if len(kept) + content.count(b"filename=") > MAX_FILES or sum(kept) + len(content) > MAX_TOTAL:
-                    raise TOO_MANY
+                    raise Refused(*TOO_MANY)
                 await self.app(scope, _Body(_once(content)), answer)
         finally:
             self._arriving -= MAX_UPLOAD_BODY
@@ -194,19 +195,16 @@ def _check_site(scope: Any, headers: dict[str, str]) -> None:
 
 
 def _kept(folder: Path) -> list[int]:
-    """Sizes of the files that lie in a folder, once those that are too old are deleted."""
+    """Sizes of the files that lie in a folder, once files and empty folders that are too old are deleted."""
     sizes = []
-    for file in folder.rglob("*"):
-        try:
-            state = file.stat()
-            if file.is_dir():
-                continue
-            if time.time() - state.st_mtime > MAX_AGE:
-                file.unlink()
-            else:
+    for path in folder.rglob("*"):
+        with suppress(OSError):  # used and deleted meanwhile, or a folder that is not empty
+            state, is_folder = path.stat(), path.is_dir()
+            is_old = time.time() - state.st_mtime > MAX_AGE
+            if is_old:
+                path.rmdir() if is_folder else path.unlink()
+            elif not is_folder:
                 sizes.append(state.st_size)
-        except FileNotFoundError:  # used and deleted meanwhile
-            continue
     return sizes
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from studio.components import backdrop, clickable, editor, picker
-from studio.figures import thumb
+from studio.figures import THUMB_HEIGHT, picture
 from studio.page import Page, Source
 from studio.uploads import Photo, joints_to_text
 
@@ -94,11 +94,11 @@ def build(page: Page) -> gr.Blocks:
 
 
 def _people(page: Page, name: str) -> list[str]:
-    return [thumb(person.image) for person in page.choices[name].people]
+    return [picture(person.image, THUMB_HEIGHT) for person in page.choices[name].people]
 
 
 def _poses(page: Page, name: str) -> list[str]:
-    return [thumb(page.pose_picture(name, person)) for person in page.choices[name].people]
+    return [picture(page.pose_picture(name, person), THUMB_HEIGHT) for person in page.choices[name].people]
 
 
 def _shown(page: Page, name: str, place: object) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from images.pixels import to_uint8
 from images.skeleton import draw_over
 from models.rollout import Pair, switched
 from studio.choices import Choice, Choices, standing
-from studio.figures import SHOWN_HEIGHT, STEP_HEIGHT, blank, enlarged, figure, result
+from studio.figures import SHOWN_HEIGHT, STEP_HEIGHT, blank, figure, result, scaled
 from studio.inside import Inside, look_inside, overlay, ring
 from studio.people import Person, draw_pose, shown_pose
 from studio.photographs import KEYPOINT_SUFFIXES, frame_photograph
@@ -56,7 +56,7 @@ class Page:
         model = self.choices[name].model
         if model.config.data.map_channels:
             return shown_pose(model, person)
-        large = enlarged(blank(model.image_size), height)
+        large = scaled(blank(model.image_size), height)
         return draw_over(large, scale_joints(person.joints, model.image_size, large.shape[:2]), len(large) // 96)
 
     def upload(self, name: str, path: object, old: Source | None) -> tuple[Photo, str]:
@@ -154,11 +154,11 @@ class Page:
         height, width = image.shape[:2]
         x, y = (min(int(share * top), top - 1) for share, top in zip(at, (width, height), strict=True))
         glow = overlay(seen.person.image, seen.inside.reading(seen.inside.places.index(place), (x, y)))
-        large = enlarged(image)
-        scale = large.shape[0] // height
-        # after enlarging, which would make squares of the ring
-        ringed = ring(large, (x * scale + scale // 2, y * scale + scale // 2))
-        return figure(ringed, "generated: click into it"), figure(glow, "what that pixel reads", SHOWN_HEIGHT)
+        large = scaled(image)
+        middle = int((x + 0.5) * large.shape[1] / width), int((y + 0.5) * large.shape[0] / height)
+        # after scaling, which would make squares of the ring
+        ringed = figure(ring(large, middle), "generated: click into it", SHOWN_HEIGHT)
+        return ringed, figure(glow, "what that pixel reads", SHOWN_HEIGHT)
 
     def _show(
         self, name: str, pair: Pair | list[Pair], given: list[tuple[np.ndarray, str]], pose: Person

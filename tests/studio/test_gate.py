@@ -155,11 +155,14 @@ def test_uploads_together_have_a_quota_of_files_and_of_bytes(gate, app):
 def test_uploads_that_nobody_used_are_deleted_after_a_while(gate, app):
     assert ask(gate, "POST", UPLOAD, body=form(1_000, 64))[0] == 200
     old, new, *_ = sorted(app.folder.iterdir())
-    for file, age in ((old, MAX_AGE + 60), (new, MAX_AGE - 60)):
+    empty, full = (app.folder / name for name in ("empty", "full"))
+    (full / "fresh").mkdir(parents=True)
+    empty.mkdir()
+    for file, age in ((old, MAX_AGE + 60), (new, MAX_AGE - 60), (empty, MAX_AGE + 60), (full, MAX_AGE + 60)):
         then = file.stat().st_mtime - age
         os.utime(file, (then, then))
     assert ask(gate, "POST", UPLOAD, body=form(1_000))[0] == 200
-    assert not old.exists() and new.exists()
+    assert not old.exists() and new.exists() and not empty.exists() and full.exists()
 
 
 def test_every_answer_has_safe_headers(gate):

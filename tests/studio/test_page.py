@@ -14,6 +14,7 @@ from PIL import Image
 
 from data.openpose import DEEPFASHION_FRAME
 from studio.choices import Choices, drawn_people, standing
+from studio.figures import scaled
 from studio.page import Page
 from studio.photographs import frame_photograph
 from studio.uploads import joints_from_text, joints_to_text
@@ -229,3 +230,24 @@ def test_models_are_called_by_the_end_of_their_path_where_that_tells_them_apart(
     assert Choices(["a/small", "b/small", "large"], loader).names == ["a/small", "b/small", "large"]
     choices = Choices(["small/", "b/x/large"], lambda path: loader(Path(path).name))
     assert choices["large"].model.image_size == (128, 88)
+
+
+@pytest.mark.parametrize(
+    ("size", "height", "shown"),
+    [
+        ((64, 44), 384, (384, 264)),
+        ((64, 44), 192, (192, 132)),
+        ((128, 88), 192, (256, 176)),
+        ((256, 176), 384, (512, 352)),
+        ((256, 176), 128, (128, 88)),
+        ((512, 352), 384, (512, 352)),
+        ((512, 352), 192, (170, 117)),
+    ],
+)
+def test_pictures_are_scaled_by_whole_factors(size, height, shown):
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    large = scaled(image, height)
+    assert large.shape == (*shown, 3)
+    if shown >= size:
+        factor = shown[0] // size[0]
+        assert (large == np.kron(image, np.ones((factor, factor, 1), np.uint8))).all()
