@@ -2,7 +2,7 @@
 # make serve: the web page, with a shipped model, or with what the demo trained
 # make test: linters and tests (CPU only)
 # make planted: proves that the tests notice wrong changes (tests/planted)
-# make test-browser: the web page in a real Chromium (installs it with apt-get where it is missing)
+# make test-browser: the web page, its server and a real Chromium (installs it with apt-get where it is missing)
 # make clean: deletes what make demo made, and nothing else
 # Each target does its own set-up.
 
@@ -31,7 +31,7 @@ planted: $(BIN)/.stamp-requirements-dev
 
 test-browser: $(BIN)/.stamp-requirements-browser
 	PYTHON=$(BIN)/python scripts/install_chromium.sh
-	STEPPOSE_BROWSER=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser
+	STEPPOSE_BROWSER=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser tests/studio
 
 serve: $(BIN)/.stamp-requirements-page
 	$(BIN)/python serve.py

@@ -32,10 +32,11 @@ from config.cli import Parser, image_size, run
 from data.dataset import PairDataset, Sample, apply_view, draw_view
 from data.draws import Draw
 from data.loader import Batch, collate, to_device
-from data.openpose import COLOURS, DEEPFASHION_FRAME, HEATMAP_LIMBS, SKELETON_LIMBS
+from data.openpose import DEEPFASHION_FRAME, HEATMAP_LIMBS
 from data.pairs import PairLine, store_key, write_pairs
 from data.pose import to_image_frame
 from data.store import FORMATS, StoreMeta, StoreWriter, encode_image, encode_keypoints, keypoints_key, store_path
+from images.skeleton import COLOURS, SKELETON_LIMBS
 
 Size = tuple[int, int]
 AUGMENT_SCALE = 1.1

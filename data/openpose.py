@@ -11,16 +11,6 @@ import numpy as np
 from images.joints import NUM_JOINTS
 from images.writing import write_text
 
-# NTED's drawing: 17 limbs and a colour (RGB) for each joint; limb i has the colour of joint i.
-SKELETON_LIMBS = (
-    (1, 2), (1, 5), (2, 3), (3, 4), (5, 6), (6, 7), (1, 8), (8, 9), (9, 10),
-    (1, 11), (11, 12), (12, 13), (1, 0), (0, 14), (14, 16), (0, 15), (15, 17),
-)  # fmt: skip
-COLOURS = (
-    (0, 0, 255), (0, 85, 255), (0, 170, 255), (0, 255, 255), (0, 255, 170), (0, 255, 85), (0, 255, 0), (85, 255, 0),
-    (170, 255, 0), (255, 255, 0), (255, 170, 0), (255, 85, 0), (255, 0, 0), (255, 0, 85), (255, 0, 170),
-    (255, 0, 255), (170, 0, 255), (85, 0, 255),
-)  # fmt: skip
 # The step form of DPTN: 23 limb heatmaps.
 HEATMAP_LIMBS = (
     (0, 16), (0, 14), (0, 15), (0, 17), (16, 17), (0, 1), (2, 3), (3, 4), (5, 6), (6, 7), (8, 9), (9, 10), (11, 12),

@@ -5,20 +5,18 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from data.frames import keypoint_frame, write_frame
 from data.openpose import (
-    COLOURS,
     DEEPFASHION_FRAME,
-    SKELETON_LIMBS,
     Frame,
     between_frames,
     pose_file,
     write_keypoints,
 )
+from images.skeleton import draw_over
 from images.writing import write_image
 
 # DeepFashion's high-resolution images
@@ -92,19 +90,3 @@ def add_photo(root: Path, name: str, image: Image.Image, joints: np.ndarray) -> 
     overlay = root / "overlay" / f"{name}.png"
     write_image(overlay, draw_over(np.array(cropped), moved))
     return overlay
-
-
-def draw_over(image: np.ndarray, joints: np.ndarray) -> np.ndarray:
-    """A copy of an (H, W, 3) image with the skeleton of (18, 2) joints drawn over it."""
-    image = np.ascontiguousarray(image)
-    width = max(image.shape[0] // 130, 1)
-    found = np.isfinite(joints).all(axis=1) & (np.abs(np.nan_to_num(joints)) < 1e4).all(axis=1)
-    for (a, b), colour in zip(SKELETON_LIMBS, COLOURS, strict=False):
-        if found[a] and found[b]:
-            ends = [(round(float(x)), round(float(y))) for x, y in (joints[a], joints[b])]
-            cv2.line(image, ends[0], ends[1], colour, width, cv2.LINE_AA)
-    for (x, y), colour, is_found in zip(joints, COLOURS, found, strict=True):
-        if is_found:
-            cv2.circle(image, (round(float(x)), round(float(y))), 2 * width, colour, -1, cv2.LINE_AA)
-            cv2.circle(image, (round(float(x)), round(float(y))), 2 * width, (255, 255, 255), 1, cv2.LINE_AA)
-    return image

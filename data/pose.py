@@ -13,14 +13,9 @@ from pydantic import Field
 from torch import Tensor
 
 from config.section import Section
-from data.openpose import (
-    COLOURS,
-    DEEPFASHION_FRAME,
-    HEATMAP_LIMBS,
-    SKELETON_LIMBS,
-    Frame,
-)
+from data.openpose import DEEPFASHION_FRAME, HEATMAP_LIMBS, Frame
 from images.joints import LEFT_EYE, NUM_JOINTS, RIGHT_EYE
+from images.skeleton import COLOURS, SKELETON_LIMBS
 
 Size = tuple[int, int]
 _DISTANCE_UNIT = 3

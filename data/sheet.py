@@ -11,9 +11,9 @@ import numpy as np
 
 from data.layouts import Layout
 from data.openpose import Frame, between_frames
-from data.photos import draw_over
 from images.pixels import Pixels, resize
 from images.reading import read_image
+from images.skeleton import draw_over
 
 _COLUMNS, _ROWS, _CELL = 8, 3, (256, 176)
 

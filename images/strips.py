@@ -8,26 +8,35 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor
 
+from images.joints import NUM_JOINTS
 from images.pixels import to_uint8
+from images.skeleton import draw_over
 
 GAP = 4  # white pixels between pictures
 
 
 def pose_picture(pose: Tensor, map_channels: int = 0) -> np.ndarray:
-    """Pose maps (P, H, W) in [0, 1] to an (H, W, 3) uint8 drawing: NTED's own, or heatmaps in one colour each.
+    """Pose maps (P, H, W) in [0, 1] to an (H, W, 3) uint8 drawing: NTED's own, or the skeleton of heatmaps' joints.
 
     The last `map_channels` of them are maps of no joint, each in a colour of its own, or as red, green and blue.
     """
     joints, maps = pose.cpu().split([len(pose) - map_channels, map_channels])
+    drawing = np.zeros((*pose.shape[1:], 3))
     if len(joints) == 20:
         drawing = joints[:3].movedim(0, -1).numpy()
-    else:
-        drawing = _coloured(joints[:18])
-        drawing = np.maximum(drawing, joints[18:].amax(dim=0).numpy()[..., None] * 0.5) if len(joints) > 18 else drawing
+    elif len(joints):
+        drawing = draw_over(np.zeros((*pose.shape[1:], 3), np.uint8), _peaks(joints[:NUM_JOINTS])) / 255
     if map_channels:
         shown = maps.movedim(0, -1).numpy() if map_channels == 3 else _coloured(maps)
         drawing = np.maximum(drawing, shown * (0.5 if len(joints) else 1))
     return (drawing * 255).round().astype(np.uint8)
+
+
+def _peaks(heatmaps: Tensor) -> np.ndarray:
+    """(N, 2) x and y of the highest pixel of (N, H, W) heatmaps, NaN where none comes near its top."""
+    flat = heatmaps.flatten(1).numpy()
+    y, x = np.divmod(flat.argmax(axis=1), heatmaps.shape[2])
+    return np.where(flat.max(axis=1)[:, None] > 0.9, np.stack([x, y], axis=1), np.nan)
 
 
 def _coloured(maps: Tensor) -> np.ndarray:

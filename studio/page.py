@@ -1,337 +1,181 @@
-"""The web page: draw a person in a pose, mix two people, look inside."""
+"""The web page's behaviour, without a browser: choose or upload, draw in a pose, mix two people, look inside."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
 
-import cv2
-import gradio as gr
 import numpy as np
+from PIL import Image
 
+from data.detectors import Detector
+from data.pose import scale_joints
 from images.pixels import to_uint8
+from images.skeleton import draw_over
 from models.rollout import Pair, switched
+from studio.choices import Choice, Choices, standing
+from studio.figures import SHOWN_HEIGHT, STEP_HEIGHT, blank, figure, result, scaled
 from studio.inside import Inside, look_inside, overlay, ring
-from studio.people import Gallery, Person, Pose, draw_pose, shown_pose
-from studio.pictures import labelled_grid
-from studio.pipeline import StepPose
-from studio.skeleton import skeleton_editor
-from studio.uploads import joints_from_text, joints_to_text, uploaded_image, uploaded_joints
+from studio.people import Person, draw_pose, shown_pose
+from studio.photographs import KEYPOINT_SUFFIXES, frame_photograph
+from studio.uploads import Photo, joints_from_text, joints_to_text, uploaded_joints, uploaded_photo
 
-NUM_CHOICES = 16
-SHOWN_HEIGHT = 384  # small models' images are enlarged to this
-STEP_HEIGHT, COLUMNS = 192, 7
-GALLERY_HEIGHT = 240
-OWN_KEYPOINTS = (
-    "This model looks at the person's own pose too. For an uploaded person, first give its keypoints: a text file of "
-    "18 rows `x y`."
-)
-CSS = """
-.gradio-container { max-width: 1200px !important; margin: 0 auto !important; }
-footer { display: none !important; }
-#status { min-height: 1.6em; }
-"""
-# one draws at a time: everyone else waits in the queue, with their own place in it shown
-QUEUE: dict[str, Any] = {"concurrency_id": "model", "concurrency_limit": 1, "api_visibility": "private"}
-LIGHT: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+# a place among the people shown, or a photograph of one's own
+Source = int | Photo
+_SAME_SHAPE = 0.02
 
 
-def in_a_sentence(function: Callable) -> Callable:
-    """Bad input becomes a message on the page instead of a trace."""
+class Seen(NamedTuple):
+    """What a model did at a step, and the person that it read."""
 
-    @functools.wraps(function)
-    def plain(*arguments: Any) -> Any:
-        try:
-            return function(*arguments)
-        except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-
-    return plain
-
-
-def in_a_sentence_each(function: Callable[..., Iterator]) -> Callable[..., Iterator]:
-    """The same for a function that yields."""
-
-    @functools.wraps(function)
-    def plain(*arguments: Any) -> Iterator:
-        try:
-            yield from function(*arguments)
-        except ValueError as error:
-            raise gr.Error(str(error), print_exception=False) from None
-
-    return plain
-
-
-def enlarged(image: np.ndarray, height: int = SHOWN_HEIGHT) -> np.ndarray:
-    """A picture at least `height` high, by a whole factor: browsers blur small ones."""
-    scale = -(-height // image.shape[0])
-    return cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) if scale > 1 else image
+    inside: Inside
+    person: Person
 
 
 class Page:
-    """The page's behaviour, without a browser: every method is what one event does.
+    """What each event does.
 
     Args:
-        model: what draws.
-        gallery: the people to choose from.
+        choices: the models.
+        detector: finds the joints of an uploaded photograph; None: they start as those of a standing person.
     """
 
-    def __init__(self, model: StepPose, gallery: Gallery) -> None:
-        self.model = model
-        self.frame = gallery.frame
-        names = gallery.names()
-        places = np.linspace(0, len(names) - 1, min(NUM_CHOICES, len(names))).astype(int)
-        self.people = [gallery.person(names[place]) for place in places]
+    def __init__(self, choices: Choices, detector: Detector | None = None) -> None:
+        self.choices, self.detector = choices, detector
 
-    def source_pictures(self) -> list[np.ndarray]:
-        """The people to choose a source from."""
-        return [enlarged(person.image) for person in self.people]
-
-    def pose_pictures(self) -> list[np.ndarray]:
-        """The poses to choose from."""
-        return [enlarged(shown_pose(self.model, person)) for person in self.people]
-
-    def choose(self, index: object) -> Person:
-        """The person at a place of the galleries."""
-        if not isinstance(index, int) or not 0 <= index < len(self.people):
+    def chosen(self, name: object, place: object) -> Person:
+        """The person at a place of a model's people."""
+        people = self.choices[name].people
+        if not isinstance(place, int) or not 0 <= place < len(people):
             raise ValueError("choose one of the people shown")
-        return self.people[index]
+        return people[place]
 
-    def upload_source(self, path: str, keypoints: str | None) -> Person:
-        """A person from an uploaded photograph, and from keypoints where the model looks at them."""
-        if keypoints is None and self.model.needs_source_pose:
-            raise ValueError("this model looks at the person's own pose too: upload its keypoints first")
-        image = uploaded_image(path, self.model.image_size)
-        missing = np.full((18, 2), np.nan)
-        return Person(image, uploaded_joints(keypoints, self.model.image_size, self.frame) if keypoints else missing)
+    def pose_picture(self, name: str, person: Person, height: int = SHOWN_HEIGHT) -> np.ndarray:
+        """A person's pose as a model takes it: maps where it takes maps, else the skeleton, finer than its pixels."""
+        model = self.choices[name].model
+        if model.config.data.map_channels:
+            return shown_pose(model, person)
+        large = scaled(blank(model.image_size), height)
+        return draw_over(large, scale_joints(person.joints, model.image_size, large.shape[:2]), len(large) // 96)
 
-    def upload_pose(self, path: str) -> str:
-        """Uploaded keypoints as the skeleton's value."""
-        return joints_to_text(uploaded_joints(path, self.model.image_size, self.frame))
+    def upload(self, name: str, path: object, old: Source | None) -> tuple[Photo, str]:
+        """A photograph, or keypoints of the photograph uploaded before, with its joints as the editor's text."""
+        file = _path(path)
+        if file.suffix.lower() not in KEYPOINT_SUFFIXES:
+            photo = uploaded_photo(file)
+            return photo, joints_to_text(self._start(name, photo), photo.size)
+        if not isinstance(old, Photo):
+            raise ValueError("upload a photograph first, then its keypoints")
+        joints = uploaded_joints(file, self.choices[name].frame, old.sent)
+        return old, joints_to_text(scale_joints(joints, old.sent[:2], old.size), old.size)
 
-    def draw(self, source: Person | None, skeleton: str) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-        """Yield the enlarged image, all steps so far and a sentence, after every step."""
-        return self._show(self.pair(source, skeleton))
+    def upload_pose(self, name: str, path: object) -> tuple[Photo | None, str]:
+        """A pose alone from a file of keypoints, or over the photograph that shows it."""
+        file = _path(path)
+        if file.suffix.lower() not in KEYPOINT_SUFFIXES:
+            return self.upload(name, path, None)
+        choice = self.choices[name]
+        joints = uploaded_joints(file, choice.frame)
+        size = choice.model.image_size
+        return None, joints_to_text(scale_joints(joints, choice.frame[:2], size), size)
+
+    def _start(self, name: str, photo: Photo) -> np.ndarray:
+        found = self.detector(Image.fromarray(photo.image)) if self.detector else None
+        return standing(self.choices[name].people, photo.size) if found is None else found
+
+    def person(self, name: str, source: Source | None, text: object) -> Person:
+        """The person to draw, as a model takes it: one of the people, or a photograph cropped to its joints."""
+        if not isinstance(source, Photo):
+            return self.chosen(name, source)
+        return _cropped(source.image, joints_from_text(text)[0], self.choices[name])
+
+    def pose(self, name: str, photo: Photo | None, text: object) -> Person:
+        """Whose pose to draw: joints dragged over nothing or over a photograph, or a person with the same joints."""
+        choice = self.choices[name]
+        (joints, size), wanted = joints_from_text(text), choice.model.image_size
+        if photo or abs(size[1] / size[0] * wanted[0] / wanted[1] - 1) > _SAME_SHAPE:
+            return _cropped(photo.image if photo else blank(size), joints, choice)
+        joints = scale_joints(joints, size, wanted)
+        alike = (person for person in choice.people if np.allclose(person.joints, joints, atol=0.1, equal_nan=True))
+        return next(alike, Person(blank(wanted), joints))
+
+    def pair(self, name: str, person: Person, pose: Person) -> Pair:
+        """What a rollout takes."""
+        model = self.choices[name].model
+        own = person.maps(model) if model.needs_source_pose else None
+        return model.pair(person.image, draw_pose(model, pose), own)
+
+    def draw(
+        self, name: str, source: Source | None, own: object, photo: Photo | None, skeleton: object
+    ) -> Iterator[str]:
+        """Yield what is drawn so far, as HTML, after every step."""
+        person, pose = self.person(name, source, own), self.pose(name, photo, skeleton)
+        yield from self._show(name, self.pair(name, person, pose), [(person.image, "the person")], pose)
 
     def mix(
-        self, first: Person | None, second: Person | None, skeleton: str, switch: float
-    ) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-        """The same with the second source from step `switch` on."""
-        if second is None:
-            raise ValueError("choose a second person to mix with")
-        pairs = [self.pair(person, skeleton) for person in (first, second)]
-        return self._show(switched(pairs, [int(switch)], self.model.num_steps))
+        self,
+        name: str,
+        source: Source | None,
+        own: object,
+        photo: Photo | None,
+        skeleton: object,
+        second: object,
+        switch: object,
+    ) -> Iterator[str]:
+        """The same with a second person from step `switch` on."""
+        num_steps = self.choices[name].model.num_steps
+        if not isinstance(switch, int | float) or not 0 <= switch <= num_steps:
+            raise ValueError(f"choose 0 to {num_steps} steps for the first person")
+        people = [self.person(name, source, own), self.chosen(name, second)]
+        pose = self.pose(name, photo, skeleton)
+        pairs = switched([self.pair(name, person, pose) for person in people], [int(switch)], num_steps)
+        captions = [f"{steps} of {num_steps} steps" for steps in (int(switch), num_steps - int(switch))]
+        yield from self._show(name, pairs, [(p.image, c) for p, c in zip(people, captions, strict=True)], pose)
 
-    def look(self, source: Person | None, skeleton: str, step: float) -> Inside:
+    def look(
+        self, name: str, source: Source | None, own: object, photo: Photo | None, skeleton: object, step: object
+    ) -> Seen:
         """What the model does at a step, 1 to S."""
-        pair = self.pair(source, skeleton)
-        return look_inside(self.model, pair, self.model.noise(1), int(step) - 1)
+        model = self.choices[name].model
+        if not isinstance(step, int | float):
+            raise ValueError(f"choose a step, 1 to {model.num_steps}")
+        person = self.person(name, source, own)
+        pair = self.pair(name, person, self.pose(name, photo, skeleton))
+        return Seen(look_inside(model, pair, model.noise(1), int(step) - 1), person)
 
-    def reading(
-        self, source: Person | None, inside: Inside | None, place: str, pixel: Sequence[int]
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The enlarged image with a ring round a pixel (x, y), and what of the source that pixel reads."""
-        if source is None or inside is None:
+    def reading(self, seen: Seen | None, place: object, at: tuple[float, float]) -> tuple[str, str]:
+        """As HTML, the image with a ring at (x, y), shares of its size, and what of the person that pixel reads."""
+        if seen is None:
             raise ValueError("press Look inside first")
-        if place not in inside.places:
-            raise ValueError(f"choose one of {', '.join(inside.places)}")
-        height, width = self.model.image_size
-        x, y = (min(max(int(value), 0), top - 1) for value, top in zip(pixel, (width, height), strict=True))
-        glow = overlay(source.image, inside.reading(inside.places.index(place), (x, y)))
-        target = enlarged(to_uint8(inside.image))
-        scale = target.shape[0] // height
-        # after enlarging, which would blur the ring
-        return ring(target, (x * scale + scale // 2, y * scale + scale // 2)), enlarged(glow)
+        if place not in seen.inside.places:
+            raise ValueError(f"choose one of {', '.join(seen.inside.places)}")
+        image = to_uint8(seen.inside.image)
+        height, width = image.shape[:2]
+        x, y = (min(int(share * top), top - 1) for share, top in zip(at, (width, height), strict=True))
+        glow = overlay(seen.person.image, seen.inside.reading(seen.inside.places.index(place), (x, y)))
+        large = scaled(image)
+        middle = int((x + 0.5) * large.shape[1] / width), int((y + 0.5) * large.shape[0] / height)
+        # after scaling, which would make squares of the ring
+        ringed = figure(ring(large, middle), "generated: click into it", SHOWN_HEIGHT)
+        return ringed, figure(glow, "what that pixel reads", SHOWN_HEIGHT)
 
-    def pair(self, source: Person | None, skeleton: str) -> Pair:
-        """What a rollout takes, from what the page holds."""
-        if source is None:
-            raise ValueError("choose or upload a person first")
-        pose = self._posed(joints_from_text(skeleton, self.model.image_size))
-        own = source.maps(self.model) if self.model.needs_source_pose else None
-        return self.model.pair(source.image, draw_pose(self.model, pose), own)
-
-    def _posed(self, joints: np.ndarray) -> Pose:
-        """The person whose joints these are, whose maps the model may take; else the joints alone."""
-        alike = (person for person in self.people if np.allclose(person.joints, joints, atol=0.1, equal_nan=True))
-        return next(alike, joints) if self.model.config.data.map_channels else joints
-
-    def _show(self, pair: Pair | list[Pair]) -> Iterator[tuple[np.ndarray, np.ndarray, str]]:
-        images: list[np.ndarray] = []
-        for image in self.model.stream(pair, self.model.noise(1)):
+    def _show(
+        self, name: str, pair: Pair | list[Pair], given: list[tuple[np.ndarray, str]], pose: Person
+    ) -> Iterator[str]:
+        model, images = self.choices[name].model, []
+        given = [*given, (self.pose_picture(name, pose, STEP_HEIGHT), "the pose")]
+        for image in model.stream(pair, model.noise(1)):
             images.append(to_uint8(image[0]))
-            small = [enlarged(picture, STEP_HEIGHT) for picture in images]
-            rows = [small[start : start + COLUMNS] for start in range(0, len(small), COLUMNS)]
-            done = "Done: " if len(images) == self.model.num_steps else ""
-            status = f"{done}step {len(images)} of {self.model.num_steps}"
-            yield enlarged(images[-1]), labelled_grid(rows), status
+            yield result(name, given, images, model.num_steps)
 
 
-def build(page: Page) -> gr.Blocks:
-    """The page as a Gradio app."""
-    with gr.Blocks(title="StepPose", analytics_enabled=False, delete_cache=(3600, 3600)) as app:
-        gr.Markdown("# StepPose\nOne person, another pose, drawn step by step from coarse to fine.")
-        first = page.people[0]
-        source, second, inside = gr.State(first), gr.State(None), gr.State(None)
-        with gr.Row():
-            _source_column(page, source)
-            skeleton = _pose_column(page)
-        with gr.Tabs():
-            with gr.Tab("Draw"):
-                _draw_tab(page, source, skeleton)
-            with gr.Tab("Mix"):
-                _mix_tab(page, source, second, skeleton)
-            with gr.Tab("Inside"):
-                _inside_tab(page, source, inside, skeleton)
-    return app
+def _path(path: object) -> Path:
+    if not isinstance(path, str):
+        raise ValueError("choose a file to upload")
+    return Path(path)
 
 
-def _picture(name: str, value: np.ndarray | None = None, height: int | None = SHOWN_HEIGHT, scale: int = 1) -> gr.Image:
-    """A picture; its caption stands above it, as a label would lie on it."""
-    return gr.Image(
-        value,
-        format="png",
-        show_label=False,
-        interactive=False,
-        height=height,
-        buttons=[],
-        scale=scale,
-        elem_id=name,
-    )
-
-
-def _gallery(pictures: list[np.ndarray], name: str) -> gr.Gallery:
-    return gr.Gallery(
-        pictures,
-        show_label=False,
-        columns=8,
-        height=GALLERY_HEIGHT,
-        object_fit="contain",
-        allow_preview=False,
-        interactive=False,
-        buttons=[],
-        elem_id=name,
-    )
-
-
-def _source_column(page: Page, source: gr.State) -> None:
-    with gr.Column():
-        gr.Markdown("**Person**: choose one, or upload a photograph")
-        shown = _picture("person", enlarged(page.people[0].image))
-        people = _gallery(page.source_pictures(), "people")
-        keypoints = _own_keypoints(page)
-        upload = gr.UploadButton("Upload a person", file_types=[".jpg", ".jpeg", ".png", ".webp"], elem_id="upload")
-
-    @in_a_sentence
-    def choose(event: gr.SelectData) -> tuple[Person, np.ndarray]:
-        person = page.choose(event.index)
-        return person, enlarged(person.image)
-
-    @in_a_sentence
-    def uploaded(path: str, own: str | None) -> tuple[Person, np.ndarray]:
-        person = page.upload_source(path, own)
-        return person, enlarged(person.image)
-
-    people.select(choose, None, [source, shown], **LIGHT)
-    upload.upload(uploaded, [upload, keypoints], [source, shown], **LIGHT)
-
-
-def _own_keypoints(page: Page) -> gr.File:
-    """Where the keypoints of an uploaded person go, shown if the model looks at them."""
-    with gr.Group(visible=page.model.needs_source_pose):
-        gr.Markdown(OWN_KEYPOINTS, padding=True)
-        return gr.File(show_label=False, file_types=[".txt"], height=90, elem_id="upload-own")
-
-
-def _pose_column(page: Page) -> Any:
-    with gr.Column():
-        gr.Markdown("**Pose**: choose one, upload keypoints, or drag the joints")
-        skeleton = skeleton_editor(page.model.image_size, joints_to_text(page.people[-1].joints))
-        poses = _gallery(page.pose_pictures(), "poses")
-        upload = gr.UploadButton("Upload keypoints", file_types=[".txt"], elem_id="upload-pose")
-
-    @in_a_sentence
-    def choose(event: gr.SelectData) -> str:
-        return joints_to_text(page.choose(event.index).joints)
-
-    poses.select(choose, None, skeleton, **LIGHT)
-    upload.upload(in_a_sentence(page.upload_pose), upload, skeleton, **LIGHT)
-    return skeleton
-
-
-def _draw_tab(page: Page, source: gr.State, skeleton: Any) -> None:
-    button = gr.Button("Draw", variant="primary", elem_id="draw")
-    outputs = _outputs(page, "drawn")
-    button.click(in_a_sentence_each(page.draw), [source, skeleton], outputs, **QUEUE)
-
-
-def _outputs(page: Page, name: str) -> list[Any]:
-    status = gr.Markdown("", elem_id=f"{name}-status")
-    with gr.Row():
-        with gr.Column(scale=1):
-            gr.Markdown("**Image**")
-            image = _picture(name)
-        with gr.Column(scale=3):
-            gr.Markdown("**Every step**, from coarse to fine")
-            steps = _picture(f"{name}-steps", height=None)
-    return [image, steps, status]
-
-
-def _mix_tab(page: Page, source: gr.State, second: gr.State, skeleton: Any) -> None:
-    gr.Markdown("**Second person**: choose one. The person above is drawn until the switch, this one from there on.")
-    with gr.Row():
-        people = _gallery(page.source_pictures(), "second-people")
-        shown = _picture("second", height=GALLERY_HEIGHT)
-    top = page.model.num_steps
-    label = f"steps drawn with the first person, of {top}"
-    switch = gr.Slider(0, top, top // 2, step=1, label=label, elem_id="switch")
-    button = gr.Button("Mix", variant="primary", elem_id="mix")
-    outputs = _outputs(page, "mixed")
-
-    @in_a_sentence
-    def choose(event: gr.SelectData) -> tuple[Person, np.ndarray]:
-        person = page.choose(event.index)
-        return person, enlarged(person.image)
-
-    people.select(choose, None, [second, shown], **LIGHT)
-    button.click(in_a_sentence_each(page.mix), [source, second, skeleton, switch], outputs, **QUEUE)
-
-
-def _inside_tab(page: Page, source: gr.State, inside: gr.State, skeleton: Any) -> None:
-    gr.Markdown(
-        "Press *Look inside*, then click into the generated image: the person's picture glows where it is read."
-    )
-    top = page.model.num_steps
-    with gr.Row():
-        step = gr.Slider(1, max(top, 2), top, step=1, label="step", elem_id="inside-step", interactive=top > 1)
-        place = gr.Dropdown([], label="where", elem_id="place")
-    button = gr.Button("Look inside", variant="primary", elem_id="look")
-    with gr.Row():
-        with gr.Column():
-            gr.Markdown("**Generated**: click into it")
-            target = _picture("inside-target")
-        with gr.Column():
-            gr.Markdown("**What that pixel reads** of the person")
-            reads = _picture("inside-reads")
-    pixel = gr.State((page.model.image_size[1] // 2, page.model.image_size[0] // 2))
-
-    @in_a_sentence
-    def look(person: Person | None, pose: str, number: float, at: tuple[int, int]) -> tuple:
-        seen = page.look(person, pose, number)
-        name = seen.places[-1]
-        return seen, gr.Dropdown(seen.places, value=name), *page.reading(person, seen, name, at)
-
-    @in_a_sentence
-    def click(person: Person | None, seen: Inside | None, name: str, event: gr.SelectData) -> tuple:
-        scale = -(-SHOWN_HEIGHT // page.model.image_size[0])
-        at = tuple(int(value) // max(scale, 1) for value in event.index)
-        return at, *page.reading(person, seen, name, at)
-
-    @in_a_sentence
-    def change(person: Person | None, seen: Inside | None, name: str, at: tuple[int, int]) -> tuple:
-        return page.reading(person, seen, name, at)
-
-    button.click(look, [source, skeleton, step, pixel], [inside, place, target, reads], **QUEUE)
-    target.select(click, [source, inside, place], [pixel, target, reads], **LIGHT)
-    place.input(change, [source, inside, place, pixel], [target, reads], **LIGHT)
+def _cropped(image: np.ndarray, joints: np.ndarray, choice: Choice) -> Person:
+    """A photograph cropped to its person, as a model takes it."""
+    return frame_photograph(Image.fromarray(image), joints, choice.frame).person(choice.model.image_size)

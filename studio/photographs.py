@@ -16,12 +16,13 @@ from data.detectors import Detector
 from data.frames import check_frame, check_photo_frame, keypoint_frame
 from data.importers import read_openpose_frame, read_openpose_json
 from data.openpose import DEEPFASHION_FRAME, Frame, between_frames, pose_file, read_keypoints
-from data.photos import crop_person, draw_over, picture_size, place_pose
+from data.photos import crop_person, picture_size, place_pose
 from data.pose import scale_joints, to_image_frame
 from data.store import store_path
 from images.joints import NUM_JOINTS
 from images.pixels import Size, resize
 from images.reading import read_image
+from images.skeleton import draw_over
 from studio.people import Gallery, Person
 from studio.pipeline import StepPose
 

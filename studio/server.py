@@ -1,79 +1,99 @@
-"""The page's server: one model, nothing from outside, bounded uploads."""
+"""The page's server: it listens to this machine, keeps nothing, and lets nobody in but its own page."""
 
 from __future__ import annotations
 
 import logging
+import os
+import signal
+import socket
+import tempfile
+import threading
+import urllib.request
 from pathlib import Path
+from typing import Any
 
-import gradio as gr
-import torch
-from starlette.middleware import Middleware
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from models.allocator import keep_freed_memory
-from studio.page import CSS, Page, build
-from studio.people import Gallery
-from studio.pipeline import StepPose
+from data.detectors import Detector
+from studio.choices import Choices
 from studio.uploads import MAX_BYTES
 
 LOG = logging.getLogger(__name__)
 MAX_WAITING = 32
-# What a browser may load: this server alone. Gradio compiles templates in the browser, hence eval and inline.
-CONTENT_POLICY = (
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; frame-ancestors 'self'"
-)
-HEADERS = {
-    "content-security-policy": CONTENT_POLICY,
-    "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
-}
+MAX_VISITORS = 64  # whose photographs are kept in memory; the one seen longest ago is forgotten first
 
 
-class SafeHeaders:
-    """Adds `HEADERS` to every response."""
+def serve(choices: Choices, detector: Detector | None, address: tuple[str, int]) -> None:
+    """Serve the page of some models until Ctrl-C or SIGTERM.
 
-    def __init__(self, app: ASGIApp) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def add(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                extra = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-                message["headers"] = [*message.get("headers", []), *extra]
-            await send(message)
-
-        await self.app(scope, receive, add if scope["type"] == "http" else send)
-
-
-def serve(folder: Path, which: int | None, data_root: str | None, address: tuple[str, int], block: bool = True) -> str:
-    """Load a run and serve its page until Ctrl-C (or return at once, with its address, if not to `block`).
+    Args:
+        detector: finds joints in uploaded photographs; None: they start as those of a standing person.
+        address: host and port to listen on.
 
     Raises:
-        ValueError: no model, no dataset, or no such address.
+        ValueError: the first model or its people cannot be had, or nobody can listen there.
     """
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        keep_freed_memory()
-    model = StepPose.load(folder, which=which, device=device)
-    data = model.config.data
-    gallery = Gallery(data.model_copy(update={"root": data_root}) if data_root else data)
-    app = build(Page(model, gallery)).queue(max_size=MAX_WAITING)
-    _, url, _ = app.launch(
-        server_name=address[0],
+    check_address(*address)
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: the temporary files are deleted on the way out
+        signal.signal(ending, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    with tempfile.TemporaryDirectory(prefix="steppose-", ignore_cleanup_errors=True) as temporary:
+        prepare_environment(temporary, address[0])
+        app = launch(choices, detector, address, Path(temporary))
+        LOG.info("%s: %s (Ctrl-C stops)", ", ".join(choices.names), app.local_url)
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            app.close(verbose=False)
+
+
+def check_address(host: str, port: int) -> None:
+    """Raises ValueError where nobody could listen on an address."""
+    if not 0 < port < 65536:
+        raise ValueError(f"--port {port} is outside of 1 to 65535")
+    try:
+        with socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+            pass
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ValueError(f"port {port} of {host} cannot be had ({reason}); choose another --port or --host") from None
+
+
+def prepare_environment(temporary: str, host: str) -> None:
+    """What Gradio reads from the environment, before it is imported: its folder, no reports home, no proxy for here."""
+    excepted = urllib.request.getproxies().get("no")
+    os.environ["no_proxy"] = ",".join(filter(None, [excepted, "localhost", "127.0.0.1", "::1", host]))
+    os.environ["GRADIO_TEMP_DIR"] = temporary
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # its requests to itself are no news
+
+
+def launch(choices: Choices, detector: Detector | None, address: tuple[str, int], temporary: Path) -> Any:
+    """Start the page's Gradio app on a thread of its own."""
+    import gradio as gr
+    from starlette.middleware import Middleware
+
+    from studio.components import CSS
+    from studio.gate import Gate
+    from studio.layout import build
+    from studio.page import Page
+
+    app = build(Page(choices, detector)).queue(max_size=MAX_WAITING)
+    app.launch(
+        server_name=f"[{address[0]}]" if ":" in address[0] else address[0],
         server_port=address[1],
         share=False,
         quiet=True,
         max_file_size=MAX_BYTES,
+        state_session_capacity=MAX_VISITORS,
         footer_links=[],
+        run_history=False,
         enable_monitoring=False,
         ssr_mode=False,
         prevent_thread_lock=True,
         theme=gr.themes.Base(font=["system-ui", "sans-serif"], font_mono=["monospace"]),
         css=CSS,
-        app_kwargs={"middleware": [Middleware(SafeHeaders)], "docs_url": None, "redoc_url": None},
+        app_kwargs={
+            "middleware": [Middleware(Gate, host=address[0], folder=temporary)],
+            "docs_url": None,
+            "redoc_url": None,
+        },
     )
-    LOG.info("%s, step %d, on %s: %s (Ctrl-C stops)", folder.name, model.trained_steps, device, url)
-    if block:
-        app.block_thread()
-    return url
+    return app

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -86,17 +86,21 @@ def write_people(root: Path, request: Request, workers: int = 1) -> Iterator[Alb
 
 def write_person(root: Path, request: Request, person: int) -> Album:
     """Draw and write all views of one person; depends on the request's seed and the person alone."""
-    model = person_model(request.seed, person, request.size[0])
-    who = model.person
-    folder = f"img/{who.body.sex}/{who.outfit.category}/id_{person + 1:08d}"
     keypoints = {}
-    for view in range(request.views):
-        rng = np.random.default_rng([request.seed, person, view])
-        image, joints = draw_view(model, view_name(view), rng, request.size)
-        name = f"{folder}/01_{view_name(view)}.jpg"
+    for name, image, joints in draw_views(request, person, range(request.views)):
         keypoints[name] = to_file_frame(joints, request.size)
         _write_view(root, name, image, keypoints[name])
     return Album(is_test_person(person), keypoints)
+
+
+def draw_views(request: Request, person: int, views: Iterable[int]) -> Iterator[tuple[str, np.ndarray, Floats]]:
+    """Some views of one person: the name of the image, (H, W, 3) uint8, and (18, 2) joints in its pixels."""
+    model = person_model(request.seed, person, request.size[0])
+    who = model.person
+    folder = f"img/{who.body.sex}/{who.outfit.category}/id_{person + 1:08d}"
+    for view in views:
+        rng = np.random.default_rng([request.seed, person, view])
+        yield f"{folder}/01_{view_name(view)}.jpg", *draw_view(model, view_name(view), rng, request.size)
 
 
 def person_model(seed: int, person: int, height: int) -> Model:

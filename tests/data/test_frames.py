@@ -149,15 +149,16 @@ def test_keypoints_beside_a_published_market_store_are_in_its_frame(tmp_path: Pa
 
 
 def test_keypoint_files_of_a_run_are_read_in_its_frame(tmp_path: Path) -> None:
-    market, size = Frame(128, 64, 0), (128, 64)
+    market = Frame(128, 64, 0)
     joints = between_frames(CROPPED, Frame(256, 176, 0), market)
     write_keypoints(tmp_path / "k.txt", joints)
-    np.testing.assert_allclose(uploaded_joints(tmp_path / "k.txt", size, market), joints, atol=1e-3)
+    np.testing.assert_allclose(uploaded_joints(tmp_path / "k.txt", market), joints, atol=1e-3)
+    write_keypoints(tmp_path / "k.txt", joints)
     with pytest.raises(ValueError, match=r"the file: (all joints lie in one corner|.* outside)"):
-        uploaded_joints(tmp_path / "k.txt", (256, 176))
+        uploaded_joints(tmp_path / "k.txt", DEEPFASHION_FRAME)
     write_keypoints(tmp_path / "k.txt", CROPPED / (176, 256))
     with pytest.raises(ValueError, match="between 0 and 1"):
-        uploaded_joints(tmp_path / "k.txt", (256, 176))
+        uploaded_joints(tmp_path / "k.txt", DEEPFASHION_FRAME)
 
 
 def test_files_that_import_poses_wrote_are_found_from_their_image(tmp_path: Path) -> None:

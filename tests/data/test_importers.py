@@ -22,9 +22,10 @@ from data.importers import (
     reorder,
 )
 from data.openpose import pose_file, read_keypoints
-from data.photos import PHOTO_SIZE, crop_person, draw_over
+from data.photos import PHOTO_SIZE, crop_person
 from data.pose import to_image_frame
 from images.joints import JOINTS
+from images.skeleton import draw_over
 from scripts import extract_pose, import_poses, make_pairs
 from tests.data.conftest import run_script, standing
 

@@ -22,6 +22,8 @@ from data.loader import collate, to_device
 from data.maps import decode_maps, encode_maps, fit_maps, maps_file, read_maps
 from data.pairs import store_key
 from scripts import prepare_data
+from studio.choices import Choices
+from studio.page import Page
 from studio.people import Gallery, draw_pose
 from studio.uploads import joints_to_text
 from tests.data.conftest import NAMES, run_script
@@ -214,14 +216,11 @@ def test_people_of_the_dataset_bring_their_maps(tree: Path) -> None:
 
 
 def test_the_page_draws_with_the_maps_of_the_chosen_pose(tree: Path) -> None:
-    pytest.importorskip("gradio")
-    from studio.page import Page
-
-    model = model_with_maps(tree)
-    page = Page(model, Gallery(model.config.data))
-    source, target = page.people[0], page.people[-1]
-    pair = page.pair(source, joints_to_text(target.joints))
+    page = Page(Choices(["maps"], lambda name: model_with_maps(tree)))
+    people = page.choices["maps"].people
+    source, target, size = people[0], people[-1], people[0].image.shape[:2]
+    pair = page.pair("maps", source, page.pose("maps", None, joints_to_text(target.joints, size)))
     assert target.condition is not None
     assert (pair.target_pose[0, -2:].cpu() * 255).round().unique().tolist() == [target.condition[0, 0, 0]]
     with pytest.raises(ValueError, match="takes 2 maps of an image beside its pose: choose"):
-        page.pair(source, joints_to_text(target.joints + 3))
+        page.pair("maps", source, page.pose("maps", None, joints_to_text(target.joints + 3, size)))

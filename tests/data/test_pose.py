@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from data import loader
-from data.openpose import HEATMAP_LIMBS, SKELETON_LIMBS, mark_missing, read_keypoints, write_keypoints
+from data.openpose import HEATMAP_LIMBS, mark_missing, read_keypoints, write_keypoints
 from data.pose import (
     POSE_FORMS,
     StrokeConfig,
@@ -26,6 +26,7 @@ from data.pose import (
     to_image_frame,
 )
 from images.joints import NUM_JOINTS
+from images.skeleton import SKELETON_LIMBS
 
 RECORDED = np.load(Path(__file__).parents[1] / "fixtures" / "pose_recorded.npz")
 CASES = json.loads(str(RECORDED["skeleton_meta"]))
