@@ -159,7 +159,8 @@ class Canvas:
         if box is None:
             return
         weight = self._coverage(outlines, box)
-        size = max(2, self._grid_step)
+        # cut at the picture's edge the box may be narrower than a coarse pixel
+        size = min(max(2, self._grid_step), 2 * min(weight.shape) - 1)
         small = cv2.resize(weight, None, fx=1 / size, fy=1 / size, interpolation=cv2.INTER_AREA)
         small = cv2.GaussianBlur(small, (0, 0), max(0.5, reach / size / 2))
         weight = cv2.resize(small, (weight.shape[1], weight.shape[0]))

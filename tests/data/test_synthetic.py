@@ -262,3 +262,12 @@ def test_edges_are_antialiased() -> None:
     canvas.shape(np.array([(4.0, 4.5), (15.0, 4.5), (15.0, 12.0), (4.0, 12.0)]), (0, 0, 0))
     assert canvas.image[8, 9].max() < 5 and canvas.image[0, 0].min() == 255
     assert any(20 < canvas.image[line, 9, 0] < 235 for line in (3, 4, 5))
+
+
+def test_a_shadow_whose_soft_edge_has_two_columns_in_the_picture_is_drawn():
+    """They are fewer than half of the coarse pixels that a shadow is softened on."""
+    canvas = Canvas(60, 40, 400.0)
+    canvas.own(np.array([[0, 0], [39, 0], [39, 59], [0, 59]]), 1)
+    beside = np.array([[-30.0, 10], [-1.5, 10], [-1.5, 40], [-30, 40]])
+    canvas.shadow([beside], 0.4, 0.5)
+    assert (canvas.image == 255).all()  # it ends before the picture
