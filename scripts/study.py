@@ -5,7 +5,7 @@
     python -m scripts.study config/studies/steps.yaml --jobs 2 --max_minutes 60
     python -m scripts.study config/studies/steps.yaml --report
 
-Runs are ordinary run folders in FOLDER/runs; a report needs FOLDER/scores alone, which is small. Exit codes: 0 done, or
+Runs are ordinary run folders in OUTPUT/runs; a report needs OUTPUT/scores alone, which is small. Exit codes: 0 done, or
 out of its time limit; 1 a run failed; 2 bad input; 75 stopped by a signal, all saved.
 """
 
@@ -20,6 +20,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -47,7 +48,7 @@ def main() -> int:
     study = load_study(arguments.study, arguments.scale)
     study = study.model_copy(update={"config": (*study.config, *arguments.overrides)})
     name = "-".join(filter(None, (arguments.study.stem, arguments.scale)))
-    folders = Folders(arguments.folder or Path("result/studies") / name)
+    folders = Folders(arguments.output or Path("result/studies") / name)
     if arguments.make_data:
         make_data(study, arguments.study)
         return 0
@@ -69,7 +70,7 @@ def parse() -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, help="YAML file of the study, e.g. config/studies/steps.yaml")
     parser.add_argument("--scale", help="one of the study's other sizes")
-    parser.add_argument("--folder", type=Path, help="of runs, scores and report (default: result/studies/NAME)")
+    parser.add_argument("--output", type=Path, help="folder of runs, scores and report (default: result/studies/NAME)")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side; they share the cores, and the GPUs")
     parser.add_argument("--max_minutes", type=float, help="save and stop after this long")
     parser.add_argument("--make_data", action="store_true", help="draw the study's synthetic people and stop")
@@ -101,7 +102,7 @@ def costs(study: Study, path: Path, folders: Folders, timed: bool = False) -> di
     file = folders.scores / "costs.json"
     kept = json.loads(file.read_text()) if file.is_file() else {}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name in study.arms:
         config = arm_config(study, path, name)
         mark, old = digest(dump_config(config).encode()), kept.get(name, {})
@@ -190,7 +191,7 @@ class Jobs:
 
     def _start(self, one: Run) -> None:
         arguments = self.arguments
-        flags = ["--folder", str(self.folders.folder), "--run", one.name]
+        flags = ["--output", str(self.folders.folder), "--run", one.name]
         flags += ["--scale", arguments.scale] if arguments.scale else []
         if self.deadline < float("inf"):
             flags += ["--max_minutes", str(max(1e-3, (self.deadline - time.monotonic()) / 60))]

@@ -47,7 +47,7 @@ class Results:
             values |= {"trace": np.array(scored.gram.trace)}
             values |= {name: _packed(getattr(scored.gram, name)) for name in ("products", "spreads")}
         with replacing(self.folder / "pairs.npz") as part, part.open("wb") as file:
-            np.savez_compressed(file, **values)
+            np.savez_compressed(file, allow_pickle=False, **values)
         write_image(self.folder / PICTURE, scored.picture)
         write_text(self._path(found.point), json.dumps(asdict(found), indent=1) + "\n")
 
@@ -63,7 +63,7 @@ class Results:
         ):
             raise ValueError(
                 f"{path} was scored after {found.point.step} steps, the study says {point.step}: "
-                "its budget has changed since; name another --folder"
+                "its budget has changed since; name another --output"
             )
         return found
 
