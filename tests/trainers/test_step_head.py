@@ -13,15 +13,15 @@ from trainers.trainer import Trainer
 WASSERSTEIN = ["objective.gan_mode=wasserstein", "objective.gradient_penalty=10"]
 
 
-def lines(*accuracies: float | None) -> list[str]:
-    """Log lines of steps 100, 200 ..."""
-    return [json.dumps({"step": 100 * n, "step_accuracy_real": value}) for n, value in enumerate(accuracies, 1)]
+def lines(*accuracies: float | None) -> dict[int, dict[str, float | None]]:
+    """A log of steps 100, 200 ..."""
+    return {100 * number: {"step_accuracy_real": value} for number, value in enumerate(accuracies, 1)}
 
 
 def test_the_recent_accuracy_is_that_of_the_second_half():
     assert step_head.recent_accuracy(lines(0.2, 0.2, 0.5, 0.75), 400) == 0.625
     assert step_head.recent_accuracy(lines(0.2, 0.2, 0.5, None), 400) == 0.5
-    assert step_head.recent_accuracy(['{"step": 9, "l1": 1}'], 9) is None
+    assert step_head.recent_accuracy({9: {"l1": 1}}, 9) is None
 
 
 @pytest.mark.parametrize(("accuracy", "said"), [(0.2, True), (0.27, True), (0.29, False), (0.9, False)])
