@@ -43,8 +43,8 @@ PAUSE = 0.2  # seconds between looks at the runs
 
 def main() -> int:
     arguments = parse()
-    started = time.monotonic()
-    deadline = started + 60 * (arguments.max_minutes or float("inf"))
+    seconds = 60 * (arguments.max_minutes or float("inf")) if arguments.until is None else arguments.until - time.time()
+    deadline = time.monotonic() + seconds
     study = load_study(arguments.study, arguments.scale)
     study = study.model_copy(update={"config": (*study.config, *arguments.overrides)})
     name = "-".join(filter(None, (arguments.study.stem, arguments.scale)))
@@ -76,7 +76,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--make_data", action="store_true", help="draw the study's synthetic people and stop")
     parser.add_argument("--dry_run", action="store_true", help="say what there is to run, and for how long")
     parser.add_argument("--report", action="store_true", help="make the report of what is there, without training")
+    # what this command says to the processes that it starts
     parser.add_argument("--run", help=argparse.SUPPRESS)
+    parser.add_argument("--until", type=float, help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="override of an option in all arms")
     arguments = parser.parse_args()
     if arguments.jobs < 1:
@@ -194,7 +196,7 @@ class Jobs:
         flags = ["--output", str(self.folders.folder), "--run", one.name]
         flags += ["--scale", arguments.scale] if arguments.scale else []
         if self.deadline < float("inf"):
-            flags += ["--max_minutes", str(max(1e-3, (self.deadline - time.monotonic()) / 60))]
+            flags += ["--until", str(time.time() + self.deadline - time.monotonic())]
         command = [sys.executable, "-m", "scripts.study", str(arguments.study), *flags, *arguments.overrides]
         log = self._log(one)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -217,7 +219,7 @@ class Jobs:
                 last = self.folders.results(one).read(self.plan.points(one)[-1])
                 primary = self.plan.study.primary
                 LOG.info("%s is done: %s %.4g", one.name, primary, last.means[primary] if last else float("nan"))
-            elif code != EXIT_STOPPED:
+            elif code != EXIT_STOPPED and not self.request.received:  # a signal may come before it can be heard
                 self.failed.append(one)
                 said = self._log(one).read_text(errors="replace").strip().splitlines()
                 LOG.error("%s failed (exit code %d): %s", one.name, code, said[-1] if said else "it said nothing")
