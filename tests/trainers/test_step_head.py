@@ -6,8 +6,10 @@ import json
 
 import pytest
 
+from config.load import dump_config
 from tests.trainers.test_trainer import ALONE, tiny
 from trainers import step_head
+from trainers.report import notes
 from trainers.trainer import Trainer
 
 WASSERSTEIN = ["objective.gan_mode=wasserstein", "objective.gradient_penalty=10"]
@@ -48,6 +50,15 @@ def test_a_training_says_once_that_its_head_is_at_chance(part, is_said, dataset,
     assert [record.message.split(":")[0] for record in caplog.records if "step head" in record.message] == [
         f"the step head is at chance after {step} steps" for step in (2, 3) if is_said
     ]
+
+
+def test_the_page_of_a_run_says_that_its_head_is_at_chance(dataset, tmp_path):
+    for part, accuracy, is_said in (("head", 0.5, True), ("head", 0.9, False), ("none", 0.5, False)):
+        log, config = lines(*[accuracy] * 10), tiny("dptn", dataset, f"discriminator.step={part}")
+        (tmp_path / "config.yaml").write_text(dump_config(config))
+        assert [note.split(":")[0] for note in notes(tmp_path, log)] == [
+            "the step head is at chance after 1000 steps"
+        ] * is_said
 
 
 @pytest.mark.parametrize("system", ["nted", "dptn", "unet"])
