@@ -18,7 +18,9 @@ from metrics.html import data_address
 Values = Sequence[float | None]
 Interval = Sequence[float]
 
-PALETTE = ("#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#0891b2", "#65a30d", "#6b7280")
+PALETTE = (
+    "#2563eb", "#d97706", "#059669", "#c026d3", "#dc2626", "#0891b2", "#65a30d", "#6b7280", "#a16207", "#be185d",
+)  # fmt: skip
 _GREY = "#7c879b"  # to be read on white and on black
 _SIZE = (4.6, 2.7)  # inches
 _STYLE: Any = {

@@ -5,7 +5,7 @@
     python -m scripts.study config/studies/steps.yaml --jobs 2 --max_minutes 60
     python -m scripts.study config/studies/steps.yaml --report
 
-Runs are ordinary run folders in FOLDER/runs; a report needs FOLDER/scores alone, which is small. Exit codes: 0 done, or
+Runs are ordinary run folders in OUTPUT/runs; a report needs OUTPUT/scores alone, which is small. Exit codes: 0 done, or
 out of its time limit; 1 a run failed; 2 bad input; 75 stopped by a signal, all saved.
 """
 
@@ -20,6 +20,7 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -42,12 +43,12 @@ PAUSE = 0.2  # seconds between looks at the runs
 
 def main() -> int:
     arguments = parse()
-    started = time.monotonic()
-    deadline = started + 60 * (arguments.max_minutes or float("inf"))
+    seconds = 60 * (arguments.max_minutes or float("inf")) if arguments.until is None else arguments.until - time.time()
+    deadline = time.monotonic() + seconds
     study = load_study(arguments.study, arguments.scale)
     study = study.model_copy(update={"config": (*study.config, *arguments.overrides)})
     name = "-".join(filter(None, (arguments.study.stem, arguments.scale)))
-    folders = Folders(arguments.folder or Path("result/studies") / name)
+    folders = Folders(arguments.output or Path("result/studies") / name)
     if arguments.make_data:
         make_data(study, arguments.study)
         return 0
@@ -69,13 +70,15 @@ def parse() -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", type=Path, help="YAML file of the study, e.g. config/studies/steps.yaml")
     parser.add_argument("--scale", help="one of the study's other sizes")
-    parser.add_argument("--folder", type=Path, help="of runs, scores and report (default: result/studies/NAME)")
+    parser.add_argument("--output", type=Path, help="folder of runs, scores and report (default: result/studies/NAME)")
     parser.add_argument("--jobs", type=int, default=1, help="runs side by side; they share the cores, and the GPUs")
     parser.add_argument("--max_minutes", type=float, help="save and stop after this long")
     parser.add_argument("--make_data", action="store_true", help="draw the study's synthetic people and stop")
     parser.add_argument("--dry_run", action="store_true", help="say what there is to run, and for how long")
     parser.add_argument("--report", action="store_true", help="make the report of what is there, without training")
+    # what this command says to the processes that it starts
     parser.add_argument("--run", help=argparse.SUPPRESS)
+    parser.add_argument("--until", type=float, help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="override of an option in all arms")
     arguments = parser.parse_args()
     if arguments.jobs < 1:
@@ -101,7 +104,7 @@ def costs(study: Study, path: Path, folders: Folders, timed: bool = False) -> di
     file = folders.scores / "costs.json"
     kept = json.loads(file.read_text()) if file.is_file() else {}
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    found: dict[str, dict[str, object]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for name in study.arms:
         config = arm_config(study, path, name)
         mark, old = digest(dump_config(config).encode()), kept.get(name, {})
@@ -190,10 +193,10 @@ class Jobs:
 
     def _start(self, one: Run) -> None:
         arguments = self.arguments
-        flags = ["--folder", str(self.folders.folder), "--run", one.name]
+        flags = ["--output", str(self.folders.folder), "--run", one.name]
         flags += ["--scale", arguments.scale] if arguments.scale else []
         if self.deadline < float("inf"):
-            flags += ["--max_minutes", str(max(1e-3, (self.deadline - time.monotonic()) / 60))]
+            flags += ["--until", str(time.time() + self.deadline - time.monotonic())]
         command = [sys.executable, "-m", "scripts.study", str(arguments.study), *flags, *arguments.overrides]
         log = self._log(one)
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -216,7 +219,7 @@ class Jobs:
                 last = self.folders.results(one).read(self.plan.points(one)[-1])
                 primary = self.plan.study.primary
                 LOG.info("%s is done: %s %.4g", one.name, primary, last.means[primary] if last else float("nan"))
-            elif code != EXIT_STOPPED:
+            elif code != EXIT_STOPPED and not self.request.received:  # a signal may come before it can be heard
                 self.failed.append(one)
                 said = self._log(one).read_text(errors="replace").strip().splitlines()
                 LOG.error("%s failed (exit code %d): %s", one.name, code, said[-1] if said else "it said nothing")

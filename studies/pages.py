@@ -54,7 +54,7 @@ def page(report: Report, rows: tuple[list[str], list[str]]) -> str:
         scores=(["", *map(title_of, shown)], score_rows(report, shown)),
         primary=(DIFFERENCES, difference_rows(report, primary=True)),
         others=(DIFFERENCES[:-1], difference_rows(report, primary=False)),
-        plots=curves(report, "flops", 1e15, "training, TFLOP") + curves(report, "seconds", 60, "training, minutes"),
+        plots=curves(report, "flops", 1e12, "training, TFLOP") + curves(report, "seconds", 60, "training, minutes"),
         head=head_plot(report),
         labels=rows[0],
         strips=rows[1],

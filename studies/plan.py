@@ -58,7 +58,7 @@ class People(Section):
 
 
 class Study(Section):
-    """The whole study. What a scale names replaces what stands here, but overrides of all arms are added to those."""
+    """The whole study. What one of its `scales` names replaces what stands here, arm by arm."""
 
     about: str = Field("", description="the question")
     base: str = Field(description="config that all arms inherit, relative to the study's file")
@@ -221,11 +221,11 @@ def load_study(path: Path, scale: str | None = None) -> Study:
 
 
 def _scaled(values: Mapping[str, Any], scale: Mapping[str, Any]) -> dict[str, Any]:
-    """A study at a scale: options of arms one by one, overrides of all arms after those that stand there."""
+    """A study at a scale, which replaces options of arms one by one; an arm that is null there is left out."""
     arms = dict(values["arms"])
     for name, arm in (scale.get("arms") or {}).items():
-        arms[name] = {**arms.get(name, {}), **arm}
-    return {**values, **scale, "arms": arms, "config": [*(values.get("config") or ()), *(scale.get("config") or ())]}
+        arms[name] = arm if arm is None else {**(arms.get(name) or {}), **arm}
+    return {**values, **scale, "arms": {name: arm for name, arm in arms.items() if arm is not None}}
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -206,8 +206,8 @@ def _curve(arm: Arm, metric: str) -> list[dict[str, float | int | None]]:
     for _, points in sorted(arm.points.items()):
         values = [found.means[metric] for found in points if metric in found.means]
         if values:
-            places = {"flops": mean(p.flops for p in points), "seconds": mean(p.seconds for p in points)}
-            rows.append(places | _spread(values))
+            flops, seconds = mean(p.flops for p in points), mean(p.seconds for p in points)
+            rows.append({"flops": flops, "seconds": seconds, **_spread(values)})
     return rows
 
 

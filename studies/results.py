@@ -45,9 +45,11 @@ class Results:
         values = {"persons": np.array(scored.persons), **{f"column_{k}": v for k, v in scored.columns.items()}}
         if scored.gram is not None:
             values |= {"trace": np.array(scored.gram.trace)}
-            values |= {name: _packed(getattr(scored.gram, name)) for name in ("products", "spreads")}
+            # roots of small eigenvalues are taken of the spreads alone: they need all their digits
+            values |= {"products": _packed(scored.gram.products).astype(np.float32)}
+            values |= {"spreads": _packed(scored.gram.spreads)}
         with replacing(self.folder / "pairs.npz") as part, part.open("wb") as file:
-            np.savez_compressed(file, **values)
+            np.savez_compressed(file, allow_pickle=False, **values)
         write_image(self.folder / PICTURE, scored.picture)
         write_text(self._path(found.point), json.dumps(asdict(found), indent=1) + "\n")
 
@@ -63,7 +65,7 @@ class Results:
         ):
             raise ValueError(
                 f"{path} was scored after {found.point.step} steps, the study says {point.step}: "
-                "its budget has changed since; name another --folder"
+                "its budget has changed since; name another --output"
             )
         return found
 

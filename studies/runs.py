@@ -15,6 +15,7 @@ from trainers.checkpoints import checkpoint_path
 from trainers.distributed import World
 from trainers.engine import Engine
 from trainers.lock import locked
+from trainers.log import read_log
 from trainers.signals import StopRequest
 from trainers.step_head import recent_accuracy
 from trainers.trainer import Trainer
@@ -122,7 +123,7 @@ def _keep(folder: Path, step: int) -> None:
 
 
 def _score(plan: Plan, point: Point, trainer: Trainer, judge: Judge, results: Results) -> None:
-    step, log = trainer.engine.step, (trainer.folder / "log.jsonl").read_text().splitlines()
+    step, log = trainer.engine.step, read_log(trainer.folder)
     scored = judge.score(with_gram=point.share == 1)
     place = Point(point.number, point.share, step, point.seconds)
     flops = step * plan.costs[results.run.arm].step_flops

@@ -38,10 +38,6 @@ class RunLog:
         for name, value in terms.items():
             self._tensorboard.add_scalar(name, value, step)
 
-    def lines(self) -> list[str]:
-        """Every line of log.jsonl so far."""
-        return (self.folder / "log.jsonl").read_text().splitlines()
-
     def image(self, step: int, name: str, image: np.ndarray) -> None:
         """An (H, W, 3) uint8 RGB picture to samples/ and TensorBoard."""
         path = self.folder / "samples" / f"{name}_{step:08d}.png"

@@ -13,7 +13,9 @@ from images.writing import write_text
 from metrics.html import image_address, render
 from metrics.pages import title_of
 from metrics.plots import line_plot
+from trainers.checkpoints import saved_config
 from trainers.log import Line, read_log
+from trainers.step_head import remark
 
 MOST_POINTS = 400
 SCORE, OF_STEP = "eval_", re.compile(r"(eval_\w+)_step_(\d+)")
@@ -21,7 +23,7 @@ SCORE, OF_STEP = "eval_", re.compile(r"(eval_\w+)_step_(\d+)")
 
 def write_run_report(folder: Path) -> None:
     """`report.html` of a run's folder, which loads nothing; raises ValueError where the disk does not take it."""
-    log, best = read_log(folder), folder / "checkpoints" / "best"
+    log = read_log(folder)
     names = list(dict.fromkeys(name for line in log.values() for name in line if name not in ("step", "nimg")))
     of_steps = sorted({match[1] for name in names if (match := OF_STEP.fullmatch(name))})
     scores = [name for name in names if name.startswith(SCORE) and not OF_STEP.fullmatch(name)]
@@ -31,7 +33,7 @@ def write_run_report(folder: Path) -> None:
         "run.html",
         title=f"Run {folder.name}",
         subtitle=f"after {max(log, default=0)} steps",
-        notes=[f"best.pt is the best by {best.read_text().strip()}"] if best.exists() else [],
+        notes=notes(folder, log),
         scores=[(title_of(name.removeprefix(SCORE)), curves(log, {name: name})) for name in scores],
         steps=[(title_of(name.removeprefix(SCORE)), curves(log, by_step(name, names))) for name in of_steps],
         losses=[(name, curves(log, {name: name})) for name in losses],
@@ -40,6 +42,14 @@ def write_run_report(folder: Path) -> None:
         config=(folder / "config.yaml").read_text(),
     )
     write_text(folder / "report.html", page)
+
+
+def notes(folder: Path, log: dict[int, Line]) -> list[str]:
+    """What `best.pt` is the best by, and whether the step head learns nothing."""
+    best, config = folder / "checkpoints" / "best", saved_config((folder / "config.yaml").read_text())
+    found = [f"best.pt is the best by {best.read_text().strip()}"] if best.exists() else []
+    at_chance = remark(log, max(log, default=0), config.schedule.num_steps) if config.has_step_head else None
+    return [*found, at_chance] if at_chance else found
 
 
 def by_step(metric: str, names: Sequence[str]) -> dict[str, str]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Mapping
+from statistics import mean
+
+from trainers.log import Line
 
 JUDGED_AFTER = 1000  # optimizer steps, of which the log's last half counts
 
 
-def recent_accuracy(lines: Iterable[str], step: int) -> float | None:
-    """Mean accuracy on real images in the lines of log.jsonl after half of the steps; None where none is logged."""
-    logged = [line for line in map(json.loads, lines) if line["step"] > step / 2]
-    found = [line["step_accuracy_real"] for line in logged if line.get("step_accuracy_real") is not None]
-    return sum(found) / len(found) if found else None
+def recent_accuracy(log: Mapping[int, Line], step: int) -> float | None:
+    """Mean accuracy on real images in a run's log after half of the steps; None where none is logged."""
+    found = [line.get("step_accuracy_real") for at, line in log.items() if at > step / 2]
+    known = [value for value in found if value is not None]
+    return mean(known) if known else None
 
 
 def is_at_chance(accuracy: float, num_steps: int) -> bool:
@@ -20,9 +22,9 @@ def is_at_chance(accuracy: float, num_steps: int) -> bool:
     return accuracy < 1 / num_steps + 0.1 * (1 - 1 / num_steps)
 
 
-def remark(lines: Iterable[str], step: int, num_steps: int) -> str | None:
+def remark(log: Mapping[int, Line], step: int, num_steps: int) -> str | None:
     """What to say of a head that is at chance after `JUDGED_AFTER` steps or more; None: nothing."""
-    accuracy = recent_accuracy(lines, step) if step >= JUDGED_AFTER else None
+    accuracy = recent_accuracy(log, step) if step >= JUDGED_AFTER else None
     if accuracy is None or not is_at_chance(accuracy, num_steps):
         return None
     return (

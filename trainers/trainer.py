@@ -29,7 +29,7 @@ from trainers.distributed import FailedElsewhere, World
 from trainers.engine import Engine
 from trainers.environment import record_environment
 from trainers.guard import MOST_IN_A_ROW
-from trainers.log import RunLog
+from trainers.log import RunLog, read_log
 from trainers.report import write_run_report
 from trainers.signals import StopRequest
 from trainers.validation import Validation
@@ -136,7 +136,7 @@ class Trainer:
             if log:
                 log.scalars(step, self.engine.nimg, values)
         if log and self.config.has_step_head and (step == step_head.JUDGED_AFTER or ending is Ending.FINISHED):
-            self._judge_step_head(log)
+            self._judge_step_head()
         if stopping or step % settings.checkpoint_every == 0:
             self.save()
         if settings.eval_every and step % settings.eval_every == 0 and ending is not Ending.ASKED_TO_STOP:
@@ -152,8 +152,9 @@ class Trainer:
         if step % MOST_IN_A_ROW == 0:
             self.engine.guard.check()
 
-    def _judge_step_head(self, log: RunLog) -> None:
-        if remark := step_head.remark(log.lines(), self.engine.step, self.config.schedule.num_steps):
+    def _judge_step_head(self) -> None:
+        log, num_steps = read_log(self.folder), self.config.schedule.num_steps
+        if remark := step_head.remark(log, self.engine.step, num_steps):
             LOG.warning("%s", remark)
 
     def _validate(self, request: StopRequest) -> dict[str, float]:

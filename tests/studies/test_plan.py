@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 
 from config.load import load_config
-from studies.cost import Cost
+from studies.cost import Cost, cost_of
 from studies.plan import ENDLESS, Budget, Plan, Run, arm_config, load_study
 
 STUDIES = sorted(Path("config/studies").glob("*.yaml"))
@@ -69,12 +70,13 @@ def test_a_run_has_its_seed_its_rates_and_a_length_and_is_its_arms_configuration
     assert config.objective == asked.objective and config.data == asked.data
 
 
-def test_a_scale_replaces_what_it_names_and_adds_overrides(tmp_path):
-    scale = {"budget": {"steps": 5}, "config": ["trainer.batch_size=4"], "arms": {"c": {"seeds": 7}}}
+def test_a_scale_replaces_what_it_names_and_may_leave_arms_out(tmp_path):
+    scale = {"budget": {"steps": 5}, "config": ["trainer.batch_size=4"], "arms": {"c": {"seeds": 7}, "a": None}}
+    scale |= {"control": "b"}
     path = write(tmp_path, scales={"large": scale})
     found = load_study(path, "large")
     assert found.budget == Budget(steps=5) and found.arms["c"].seeds == 7
-    assert found.config == ("optim.decay_epochs=0", "trainer.batch_size=4")
+    assert found.config == ("trainer.batch_size=4",) and found.seeds == 2 and [*found.arms] == ["b", "c"]
     assert found.arms["b"] == load_study(path).arms["b"]
     with pytest.raises(ValueError, match="has no scale 'huge'; it has large"):
         load_study(path, "huge")
@@ -131,7 +133,17 @@ def test_arms_of_the_step_study_differ_in_what_they_are_named_for_and_in_nothing
         "one_flops": {"schedule", "rollout"},
         "one_wide": {"schedule", "rollout", "generator"},
         "same_target": {"schedule", "rollout", "discriminator"},
+        "source_once": {"generator", "discriminator"},
     }
     for name, parts in allowed.items():
+        if name not in study.arms:
+            continue
         arm = arm_config(study, STEPS, name).model_dump()
         assert {part for part in arm if arm[part] != method[part]} <= parts, name
+
+
+@pytest.mark.parametrize("scale", [None, "nted"])
+def test_the_wide_arm_is_as_dear_to_draw_with_as_all_steps(scale):
+    study = load_study(STEPS, scale)
+    wide, steps = (cost_of(arm_config(study, STEPS, name), torch.device("cpu")) for name in ("one_wide", "steps"))
+    assert wide.image_flops == pytest.approx(steps.image_flops, rel=0.03)

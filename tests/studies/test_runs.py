@@ -60,7 +60,7 @@ def test_a_killed_run_goes_on_to_the_same_scores(study_file, tmp_path):
     plan = plan_of(study_file, budget={"steps": 30})
     folder = tmp_path / "killed"
     Folders(folder).scores.mkdir(parents=True)
-    flags = ["--folder", str(folder), "--run", "two-0"]
+    flags = ["--output", str(folder), "--run", "two-0"]
     process = subprocess.Popen([sys.executable, "-m", "scripts.study", str(study_file), *flags])
     log, deadline = folder / "runs" / "two-0" / "log.jsonl", time.monotonic() + 90
     while not (log.exists() and len(log.read_text().splitlines()) > 6):
@@ -118,7 +118,7 @@ def test_the_command_runs_all_side_by_side_names_what_failed_and_reports(study_f
     values = yaml.safe_load(study_file.read_text())
     wrong = {"config": ["data.root=no_such_folder"]}
     study_file.write_text(yaml.safe_dump({**values, "arms": {**values["arms"], "wrong": wrong}}))
-    words = [study_file, "--folder", tmp_path / "study", "--jobs", "3"]
+    words = [study_file, "--output", tmp_path / "study", "--jobs", "3"]
     assert command(command_module.main, *words, "--dry_run") == 0
     table = capsys.readouterr().out.splitlines()
     assert [line.split()[:3] for line in table[1:4]] == [["one", "1", "6"], ["two", "1", "3"], ["wrong", "1", "3"]]
@@ -146,6 +146,6 @@ def test_the_command_runs_all_side_by_side_names_what_failed_and_reports(study_f
     ],
 )
 def test_bad_input_is_one_line(words, said, study_file, tmp_path, command, capfd):
-    assert command(command_module.main, study_file, "--folder", tmp_path / "study", *words) == 2
+    assert command(command_module.main, study_file, "--output", tmp_path / "study", *words) == 2
     error = capfd.readouterr().err.strip().splitlines()[-1]
     assert error.startswith("error: ") and re.search(said, error)

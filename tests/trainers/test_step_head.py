@@ -6,22 +6,24 @@ import json
 
 import pytest
 
+from config.load import dump_config
 from tests.trainers.test_trainer import ALONE, tiny
 from trainers import step_head
+from trainers.report import notes
 from trainers.trainer import Trainer
 
 WASSERSTEIN = ["objective.gan_mode=wasserstein", "objective.gradient_penalty=10"]
 
 
-def lines(*accuracies: float | None) -> list[str]:
-    """Log lines of steps 100, 200 ..."""
-    return [json.dumps({"step": 100 * n, "step_accuracy_real": value}) for n, value in enumerate(accuracies, 1)]
+def lines(*accuracies: float | None) -> dict[int, dict[str, float | None]]:
+    """A log of steps 100, 200 ..."""
+    return {100 * number: {"step_accuracy_real": value} for number, value in enumerate(accuracies, 1)}
 
 
 def test_the_recent_accuracy_is_that_of_the_second_half():
     assert step_head.recent_accuracy(lines(0.2, 0.2, 0.5, 0.75), 400) == 0.625
     assert step_head.recent_accuracy(lines(0.2, 0.2, 0.5, None), 400) == 0.5
-    assert step_head.recent_accuracy(['{"step": 9, "l1": 1}'], 9) is None
+    assert step_head.recent_accuracy({9: {"l1": 1}}, 9) is None
 
 
 @pytest.mark.parametrize(("accuracy", "said"), [(0.2, True), (0.27, True), (0.29, False), (0.9, False)])
@@ -48,6 +50,15 @@ def test_a_training_says_once_that_its_head_is_at_chance(part, is_said, dataset,
     assert [record.message.split(":")[0] for record in caplog.records if "step head" in record.message] == [
         f"the step head is at chance after {step} steps" for step in (2, 3) if is_said
     ]
+
+
+def test_the_page_of_a_run_says_that_its_head_is_at_chance(dataset, tmp_path):
+    for part, accuracy, is_said in (("head", 0.5, True), ("head", 0.9, False), ("none", 0.5, False)):
+        log, config = lines(*[accuracy] * 10), tiny("dptn", dataset, f"discriminator.step={part}")
+        (tmp_path / "config.yaml").write_text(dump_config(config))
+        assert [note.split(":")[0] for note in notes(tmp_path, log)] == [
+            "the step head is at chance after 1000 steps"
+        ] * is_said
 
 
 @pytest.mark.parametrize("system", ["nted", "dptn", "unet"])
