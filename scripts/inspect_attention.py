@@ -23,7 +23,8 @@ LOG = logging.getLogger(__name__)
 
 def parse() -> argparse.Namespace:
     parser = drawing_parser("Overlays of what a model reads from the source.")
-    parser.add_argument("--source", required=True, help=f"who is drawn: {SOURCE}")
+    words = f"who is drawn: {SOURCE}; may be given several times"
+    parser.add_argument("--source", required=True, action="append", help=words)
     parser.add_argument("--pose", required=True, help=f"whose pose: {POSE}")
     parser.add_argument("--step", type=int, help="which step to look into (default: the last)")
     parser.add_argument(
@@ -37,15 +38,16 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     model, known, seed = open_studio(arguments)
-    source, pose = known.source(arguments.source), known.pose(arguments.pose)
+    people, pose = [known.source(name) for name in arguments.source], known.pose(arguments.pose)
     pixels = _pixels(arguments.pixel, pose.joints, model.image_size)
-    (pair,) = source_pairs(model, [source], pose)
+    (pair,) = source_pairs(model, [people], pose)
     step = model.num_steps - 1 if arguments.step is None else arguments.step
     inside = look_inside(model, pair, model.noise(1, seed), step)
-    pictures = {"pixels": reading_sheet(source.image, inside, pixels)}
+    images = [person.image for person in people]
+    pictures = {"pixels": reading_sheet(images, inside, pixels)}
     for place, _ in enumerate(inside.textures):
         name = inside.places[place].replace(" ", "_")
-        pictures[f"textures_{name}"] = texture_sheet(source.image, inside, place, arguments.textures)
+        pictures[f"textures_{name}"] = texture_sheet(images, inside, place, arguments.textures)
     output = Path(arguments.output)
     for name, picture in pictures.items():
         write_image(output / f"{name}.png", picture)

@@ -13,7 +13,7 @@ import sys
 
 from config.cli import picture_path, run
 from images.writing import write_image
-from studio.commands import POSE, SOURCE, drawing_parser, open_studio
+from studio.commands import POSE, add_sources, albums, drawing_parser, open_studio
 from studio.mixing import mix_grid, mix_strip
 
 LOG = logging.getLogger(__name__)
@@ -22,13 +22,7 @@ LOG = logging.getLogger(__name__)
 def parse() -> argparse.Namespace:
     parser = drawing_parser("Draw a person with one source until a step and with another one from there on.")
     parser.add_argument("--pose", required=True, help=f"whose pose: {POSE}")
-    parser.add_argument(
-        "--sources",
-        required=True,
-        nargs="+",
-        action="append",
-        help=f"two or more people, each {SOURCE}; or given once a person, with all photographs of that one",
-    )
+    add_sources(parser, "two or more")
     parser.add_argument("--switch", type=int, nargs="+", help="the steps at which the next source takes over")
     parser.add_argument("--grid", action="store_true", help="all switch steps by all pairs of sources, in one picture")
     parser.add_argument("--output", type=picture_path, default="mix.png", help="the picture to write")
@@ -39,11 +33,10 @@ def main() -> None:
     arguments = parse()
     if bool(arguments.switch) == arguments.grid:
         raise ValueError("give either --switch or --grid")
-    albums = arguments.sources if len(arguments.sources) > 1 else [[name] for name in arguments.sources[0]]
-    if len(albums) < 2:
+    if len(albums(arguments)) < 2:
         raise ValueError("--sources needs two or more images")
     model, known, seed = open_studio(arguments)
-    people = [[known.source(name) for name in album] for album in albums]
+    people = [[known.source(name) for name in album] for album in albums(arguments)]
     pose = known.pose(arguments.pose)
     if arguments.grid:
         picture = mix_grid(model, people, pose, seed)

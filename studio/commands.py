@@ -35,6 +35,18 @@ def drawing_parser(description: str) -> Parser:
     return parser
 
 
+def add_sources(parser: Parser, number: str) -> None:
+    """The flag `--sources`, of so many people as `number` says; `albums` reads it."""
+    words = f"{number} people, each {SOURCE}; or given once a person, with all photographs of that one"
+    parser.add_argument("--sources", required=True, nargs="+", action="append", help=words)
+
+
+def albums(arguments: argparse.Namespace) -> list[list[str]]:
+    """The names of each person's photographs: of one each where `--sources` is given once."""
+    given: list[list[str]] = arguments.sources
+    return given if len(given) > 1 else [[name] for name in given[0]]
+
+
 def open_studio(arguments: argparse.Namespace) -> Studio:
     """What parsed flags name; raises ValueError where there is no such model."""
     model = StepPose.load(arguments.model, which=arguments.which_iter)

@@ -9,7 +9,7 @@ distribution.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -30,7 +30,7 @@ Pixel = tuple[int, int]  # x, y in the image
 class Inside(NamedTuple):
     """One step of one sample: its image (3, H, W), NTED's texture pairs (coarse to fine) or DPTN's attention maps.
 
-    attention: (h*w target, h*w source) of each texture transfer block, a row sums to 1; grid: its (h, w).
+    attention: (h*w target, N*h*w of N sources) of each texture transfer block, a row sums to 1; grid: its (h, w).
     """
 
     image: Tensor
@@ -45,8 +45,8 @@ class Inside(NamedTuple):
             return [f"transfer block {index + 1}" for index in range(len(self.attention))]
         return [f"{p.size[0]}x{p.size[1]} layer {i % 2 + 1}" for i, p in enumerate(self.textures)]
 
-    def reading(self, place: int, pixel: Pixel) -> np.ndarray:
-        """(h, w) float32 summing to 1: how much of the source each position gives to a target pixel."""
+    def reading(self, place: int, pixel: Pixel, source: int = 0) -> np.ndarray:
+        """(h, w) float32: how much each position of a source gives to a target pixel; those of all sources sum to 1."""
         height, width = self.image.shape[1:]
         size = self.grid if self.attention else self.textures[place].size
         row, column = pixel[1] * size[0] // height, pixel[0] * size[1] // width
@@ -56,7 +56,7 @@ class Inside(NamedTuple):
         else:
             pair = self.textures[place]
             weights = pair.distribution[0, :, index].float() @ pair.extraction[0].float()
-        return weights.float().view(size).cpu().numpy()
+        return weights.float().view(-1, *size)[source].cpu().numpy()
 
 
 @torch.no_grad()
@@ -110,10 +110,14 @@ def _attention(module: nn.MultiheadAttention, query: Tensor, key: Tensor, value:
     return nn.MultiheadAttention.forward(module, query, key, value, need_weights=True)[1][0]  # type: ignore[index]
 
 
-def overlay(image: np.ndarray, weights: np.ndarray, mark: Pixel | None = None) -> np.ndarray:
-    """An (H, W, 3) uint8 image, dimmed, with (h, w) weights as a glow; `mark` is a pixel to ring."""
+def overlay(image: np.ndarray, weights: np.ndarray, mark: Pixel | None = None, most: float | None = None) -> np.ndarray:
+    """An (H, W, 3) uint8 image, dimmed, with (h, w) weights as a glow.
+
+    Args:
+        mark: a pixel to ring. most: the weight that glows most; None: the largest.
+    """
     height, width = image.shape[:2]
-    heat = weights / max(float(weights.max()), 1e-12)
+    heat = weights / max(float(weights.max()) if most is None else most, 1e-12)
     heat = np.clip(cv2.resize(heat.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR), 0, 1)
     glow = cv2.applyColorMap((heat * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     grey = image.mean(axis=2, keepdims=True) * 0.25 + image * 0.25
@@ -131,24 +135,30 @@ def ring(image: np.ndarray, pixel: Pixel) -> np.ndarray:
     return picture
 
 
-def reading_sheet(source: np.ndarray, inside: Inside, pixels: list[Pixel]) -> np.ndarray:
-    """A row a target pixel: where it is, and what of the source it reads at every place."""
-    target = to_uint8(inside.image)
-    rows = [
-        [ring(target, pixel), *(overlay(source, inside.reading(place, pixel)) for place in range(len(inside.places)))]
-        for pixel in pixels
-    ]
+def reading_sheet(sources: Sequence[np.ndarray], inside: Inside, pixels: list[Pixel]) -> np.ndarray:
+    """A row a target pixel and source: where it is, and what of the source it reads at every place."""
+    target, rows, places = to_uint8(inside.image), [], range(len(inside.places))
+    for pixel in pixels:
+        read = [[inside.reading(place, pixel, number) for place in places] for number in range(len(sources))]
+        # one measure for all sources: one of which nothing is read stays dark
+        most = [max(float(of_one[place].max()) for of_one in read) for place in places]
+        for source, of_one in zip(sources, read, strict=True):
+            glowing = [overlay(source, of_one[place], most=most[place]) for place in places]
+            rows.append([ring(target, pixel), *glowing])
     return labelled_grid(rows, column_labels=["generated", *inside.places])
 
 
-def texture_sheet(source: np.ndarray, inside: Inside, place: int, num_textures: int = 6) -> np.ndarray:
-    """NTED: the textures that cover most of the target, where each is read (above) and written (below)."""
+def texture_sheet(sources: Sequence[np.ndarray], inside: Inside, place: int, num_textures: int = 6) -> np.ndarray:
+    """NTED: the textures that cover most of the target, where each is read, in every source, and written (below)."""
     pair = inside.textures[place]
     size, target = pair.size, to_uint8(inside.image)
-    extraction, distribution = (
-        maps[0].float().view(-1, *size).cpu().numpy() for maps in (pair.extraction, pair.distribution)
-    )
-    most = np.argsort(-distribution.mean(axis=(1, 2)))[:num_textures]
-    rows = [[overlay(source, extraction[k]) for k in most], [overlay(target, distribution[k]) for k in most]]
-    shares = [f"texture {k}: {distribution[k].mean():.0%}" for k in most]
-    return labelled_grid(rows, ["read", "written"], shares)
+    distribution = pair.distribution[0].float().view(-1, *size).cpu().numpy()
+    extraction = pair.extraction[0].float().view(len(distribution), -1, *size).cpu().numpy()
+    chosen = np.argsort(-distribution.mean(axis=(1, 2)))[:num_textures]
+    rows = [
+        [overlay(source, extraction[k, number], most=float(extraction[k].max())) for k in chosen]
+        for number, source in enumerate(sources)
+    ]
+    rows.append([overlay(target, distribution[k]) for k in chosen])
+    shares = [f"texture {k}: {distribution[k].mean():.0%}" for k in chosen]
+    return labelled_grid(rows, [*["read"] * len(sources), "written"], shares)

@@ -31,6 +31,12 @@ def source_pairs(model: StepPose, people: Sequence[Source], pose: Pose) -> list[
     return pairs
 
 
+def shown_photographs(people: Sequence[Source], names: Sequence[str]) -> tuple[list[np.ndarray], list[str]]:
+    """All photographs of all sources, and the name of its source for each."""
+    shown = [(one.image, name) for who, name in zip(people, names, strict=True) for one in photographs(who)]
+    return [image for image, _ in shown], [name for _, name in shown]
+
+
 def mix_strip(
     model: StepPose, people: Sequence[Source], pose: Pose, switches: Sequence[int], seed: int = 0
 ) -> np.ndarray:
@@ -39,11 +45,8 @@ def mix_strip(
     steps = [to_uint8(image[0]) for image in model.stream(pairs, model.noise(1, seed))]
     letters = [chr(ord("A") + index) for index in range(len(people))]
     seen = [letters[sum(step >= switch for switch in switches)] for step in range(model.num_steps)]
-    shown = [
-        (one.image, f"source {letter}") for letter, who in zip(letters, people, strict=True) for one in photographs(who)
-    ]
-    row = [*(image for image, _ in shown), shown_pose(model, pose), *steps]
-    labels = [*(label for _, label in shown), "pose"]
+    pictures, labels = shown_photographs(people, [f"source {letter}" for letter in letters])
+    row, labels = [*pictures, shown_pose(model, pose), *steps], [*labels, "pose"]
     return labelled_grid([row], column_labels=[*labels, *(f"step {k}: {letter}" for k, letter in enumerate(seen))])
 
 

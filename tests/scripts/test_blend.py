@@ -61,9 +61,20 @@ def test_a_white_mask_exchanges_all_and_a_region_is_named_by_the_pose(system, dr
     assert region.max() == 255 and region.min() == 0
 
 
+@pytest.mark.parametrize("system", BLENDING)
+def test_people_with_unequally_many_photographs_are_blended(system, command, runs, tmp_path):
+    known = ["--model", runs / system, "--pose", POSE, "--output", tmp_path / "fade.png", "--count", 3]
+    assert command(blend.main, *known, "--sources", A, POSE, "--sources", B) == 0
+    fade = cells(tmp_path / "fade.png", 3)
+    assert command(blend.main, *known, "--sources", A, B) == 0
+    plain = cells(tmp_path / "fade.png", 3)
+    assert np.abs(fade[-1] - plain[-1]).max() <= 1 and (fade[0] != plain[0]).any()
+
+
 @pytest.mark.parametrize(
     ("more", "message"),
     [
+        (["--sources", A, "--sources", B], "--sources names 3 people; a blend has two"),
         (["--region", "head", "--mask", "m.png"], "not both"),
         (["--count", 1], "--count is 1"),
         (["--region", "tail"], "region is 'tail'; it must be one of head, upper_body, lower_body"),

@@ -38,6 +38,13 @@ def test_a_row_a_pixel_and_a_picture_a_texture_layer_are_written(system, files, 
         assert 2 * SIZE[0] < picture.height < 3 * SIZE[0]
 
 
+@pytest.mark.parametrize("system", ["nted", "dptn"])
+def test_every_photograph_of_several_has_a_row(system, look, tmp_path):
+    assert look(system, tmp_path, "--source", POSE, "--pixel", 1, 2) == 0
+    with Image.open(tmp_path / "pixels.png") as picture:
+        assert 2 * SIZE[0] < picture.height < 3 * SIZE[0]
+
+
 def test_the_step_asked_for_is_shown(look, tmp_path):
     for step in (0, 3):
         assert look("nted", tmp_path / str(step), "--step", step) == 0

@@ -79,14 +79,42 @@ def test_an_overlay_glows_where_the_weight_is():
     weights[0, 0] = 1
     picture = overlay(np.full((32, 32, 3), 100, np.uint8), weights)
     assert picture[1, 1].sum() > 600 and picture[-1, -1].sum() < 300
+    assert (overlay(np.full((32, 32, 3), 100, np.uint8), weights, most=100.0)[1, 1] < picture[1, 1]).all()
 
 
 def test_sheets_have_a_column_a_place_or_texture():
     model = tiny_model("nted")
     inside = look_inside(model, a_pair(model), model.noise(1), 1)
     source = np.zeros((*SIZE, 3), np.uint8)
-    assert reading_sheet(source, inside, [(1, 1), (5, 5)]).shape[1] == 5 * (SIZE[1] + 4) - 4
-    assert texture_sheet(source, inside, 0, 3).shape[0] > 2 * SIZE[0]
+    assert reading_sheet([source], inside, [(1, 1), (5, 5)]).shape[1] == 5 * (SIZE[1] + 4) - 4
+    assert texture_sheet([source], inside, 0, 3).shape[0] > 2 * SIZE[0]
+
+
+@pytest.mark.parametrize("system", BLENDING)
+def test_what_is_read_of_two_sources_together_sums_to_one_and_follows_them(system):
+    model = tiny_model(system)
+    first, second = a_pair(model), a_pair(model)
+    second.source_image = second.source_image.flip(3)
+    images, own = (
+        torch.stack(parts, dim=1)
+        for parts in zip(
+            (first.source_image, first.source_pose), (second.source_image, second.source_pose), strict=True
+        )
+    )
+    insides = [
+        look_inside(model, Pair(images[:, order], own[:, order], first.target_pose), model.noise(1), 1)
+        for order in ([0, 1], [1, 0])
+    ]
+    for place in range(len(insides[0].places)):
+        both, swapped = ([inside.reading(place, (7, 9), source) for source in (0, 1)] for inside in insides)
+        assert (
+            sum(float(one.sum()) for one in both) == pytest.approx(1, abs=1e-4) and min(one.sum() for one in both) > 0
+        )
+        assert np.allclose(both[0], swapped[1], atol=1e-5) and np.allclose(both[1], swapped[0], atol=1e-5)
+    pictures = [np.zeros((*SIZE, 3), np.uint8)] * 2
+    assert reading_sheet(pictures, insides[0], [(1, 1)]).shape[0] > 2 * SIZE[0]
+    if system == "nted":
+        assert texture_sheet(pictures, insides[0], 0, 3).shape[0] > 3 * SIZE[0]
 
 
 def test_a_step_outside_of_the_model_is_refused():

@@ -62,23 +62,31 @@ def test_r1_accumulation_and_activations_computed_again_never_wait(system, recom
     assert terms["r1"].device == GPU
 
 
+@pytest.mark.parametrize("system", ["nted", "dptn"])
+def test_several_sources_never_wait(system):
+    assert step(tiny(system, "none", "data.num_sources=3"))
+
+
 def test_the_gradient_penalty_never_waits():
     assert step(tiny("unet", "none", "objective.gan_mode=wasserstein", "objective.gradient_penalty=10"))
 
 
+@pytest.mark.parametrize("sources", [(), (3,)], ids=["one", "three"])
 @pytest.mark.parametrize("pose", POSE_FORMS)
-def test_a_batch_is_finished_on_the_gpu_by_copies_that_nobody_waits_for(pose):
+def test_a_batch_is_finished_on_the_gpu_by_copies_that_nobody_waits_for(pose, sources):
     size = (64, 48)
     joints = torch.rand(18, 2).mul(40).numpy()
     encoded = torch.from_numpy(POSE_FORMS[pose].encode(joints, size))
     with fake_gpu() as refusal:
-        batch = {f"{role}_image": torch.zeros(2, 3, *size, dtype=torch.uint8) for role in ("source", "target")}
-        batch |= {f"{role}_pose": torch.zeros(2, *encoded.shape, dtype=encoded.dtype) for role in ("source", "target")}
+        batch = {}
+        for role, several in (("source", sources), ("target", ())):
+            batch[f"{role}_image"] = torch.zeros(2, *several, 3, *size, dtype=torch.uint8)
+            batch[f"{role}_pose"] = torch.zeros(2, *several, *encoded.shape, dtype=encoded.dtype)
         batch["noise_key"] = torch.zeros(2, 1, dtype=torch.int64)
         with refusal:
             finished = to_device(batch, GPU)
     assert {value.device for value in finished.values()} == {GPU}
-    assert finished["noise"].shape == (2, 1, 3, *size)
+    assert finished["noise"].shape == (2, 1, 3, *size) and finished["source_image"].shape == (2, *sources, 3, *size)
 
 
 FAULTS = {

@@ -13,9 +13,11 @@ from trainers.trainer import Trainer
 SYSTEMS = ("nted", "dptn")
 
 
+@pytest.mark.parametrize("steps", [1, 4])
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_both_systems_train_on_several_sources_and_resume(system, dataset, tmp_path):
-    config = tiny(system, dataset, "data.num_sources=2", "trainer.eval_every=1", "trainer.sample_every=1")
+def test_both_systems_train_on_several_sources_and_resume(system, steps, dataset, tmp_path):
+    more = ["trainer.eval_every=1", "trainer.sample_every=1", f"schedule.num_steps={steps}", "rollout.window=null"]
+    config = tiny(system, dataset, "data.num_sources=2", *more)
     trainer = Trainer(config, tmp_path / "run", ALONE)
     shapes = []
     trainer.engine.networks["generator"].register_forward_pre_hook(lambda _, inputs: shapes.append(inputs[0].shape))
@@ -26,7 +28,7 @@ def test_both_systems_train_on_several_sources_and_resume(system, dataset, tmp_p
     assert {"nted": "attention", "dptn": "l1_source"}[system] in lines[0]
     assert Trainer(config, tmp_path / "run", ALONE).engine.step == 2
     with pytest.raises(ValueError, match=r"data\.num_sources: 2 there, 1 here"):
-        Trainer(tiny(system, dataset), tmp_path / "run", ALONE)
+        Trainer(tiny(system, dataset, *more), tmp_path / "run", ALONE)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
