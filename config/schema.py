@@ -123,6 +123,9 @@ class TrainerConfig(Section):
     max_minutes: float | None = Field(None, gt=0, description="save and stop after this long; null: no limit")
     batch_size: int = Field(16, ge=1, description="pairs an optimizer step, over all processes")
     max_batch_per_process: int = Field(16, ge=1, description="pairs in memory at once; more are accumulated")
+    trackers: tuple[Literal["tensorboard", "wandb"], ...] = Field(
+        ("tensorboard",), description="who is told of all that is logged, beside log.jsonl"
+    )
     log_every: int = Field(50, ge=1, description="steps between log lines")
     sample_every: int = Field(1000, ge=1, description="steps between step-strip images")
     checkpoint_every: int = Field(5000, ge=1, description="steps between checkpoints")

@@ -25,6 +25,7 @@ _AFFECTED: dict[str, tuple[str, ...]] = {
     "inception": ("fid", "kid"),
     "inception_resize": ("fid", "kid", "fd_inception", "kd_inception", "recall"),
     "embedding": ("recall",),
+    "own": ("fd_own", "kd_own", "recall"),
     "batch_size": (),
     "drop_last": _ON_SETS,
     "kid_subsets": ("kid", "kd_"),

@@ -38,6 +38,30 @@ class Ssim(Part):
         return SsimWindow(self.size, sigma, self.sample_covariance, data_range)
 
 
+class OwnEmbedding(Part):
+    """A network of one's own for `embedding: own`: normalised images (1, 3, h, w) to features (1, D)."""
+
+    file: str = Field(description="torch.export program (.pt2) or ONNX file (.onnx), relative to the protocol's file")
+    size: tuple[int, int] = Field(description="h, w of its images, to which the crop is scaled (bilinear, antialiased)")
+    crop: tuple[float, float, float, float] = Field(
+        (0, 0, 1, 1), description="top, left, bottom and right of what it sees, as shares of the image's sides"
+    )
+    mean: tuple[float, float, float] = Field((0, 0, 0), description="taken from pixels in 0..1, by channel (RGB)")
+    deviation: tuple[float, float, float] = Field((1, 1, 1), description="what they are then divided by (RGB)")
+    channels: Literal["rgb", "bgr"] = Field("rgb", description="their order after that")
+
+    @model_validator(mode="after")
+    def _can_be(self) -> OwnEmbedding:
+        top, left, bottom, right = self.crop
+        if not (0 <= top < bottom <= 1 and 0 <= left < right <= 1):
+            raise ValueError(f"crop is {self.crop}; it must be top < bottom and left < right within 0..1")
+        if not self.file.endswith((".pt2", ".onnx")):
+            raise ValueError(f"file is {self.file}; give a .pt2 of torch.export or a .onnx, which say how to compute")
+        if min(self.size) < 1 or min(self.deviation) <= 0:
+            raise ValueError("size and deviation must be positive")
+        return self
+
+
 class Protocol(Part):
     """Everything that a score depends on besides the images."""
 
@@ -68,9 +92,10 @@ class Protocol(Part):
     inception_resize: Literal["bilinear", "antialiased", "tensorflow"] = Field(
         "bilinear", description="resizing to 299x299"
     )
-    embedding: Literal["lite0", "inception_imagenet", "inception_tensorflow", "alexnet"] | None = Field(
+    embedding: Literal["lite0", "inception_imagenet", "inception_tensorflow", "alexnet", "own"] | None = Field(
         None, description="network of the distances fd_*, kd_* and of recall_1, recall_5 of persons"
     )
+    own: OwnEmbedding | None = Field(None, description="the network of `embedding: own`")
     real_set: str = Field("train", description="what the images given as reals are expected to be")
     real_count: int | None = Field(None, ge=2, description="how many reals the published numbers use; others are noted")
     real_hash: str | None = Field(None, description="expected hash of the reals' contents; another is an error")
@@ -89,6 +114,8 @@ class Protocol(Part):
             raise ValueError(f"crop_columns is {self.crop_columns}; it must be first <= last within 0..{FRAME[1] - 1}")
         if (self.inception == "inception_tensorflow") != (self.inception_resize == "tensorflow"):
             raise ValueError("inception_resize: tensorflow goes with inception: inception_tensorflow, and only with it")
+        if (self.embedding == "own") != (self.own is not None):
+            raise ValueError("embedding: own goes with a section `own` that names its file, and only with it")
         if any(variant.window == "uniform" and variant.size % 2 == 0 for variant in self.ssim.values()):
             raise ValueError("ssim: the size of a uniform window must be odd")
         return self
@@ -168,7 +195,9 @@ def load_protocol(name_or_path: str) -> Protocol:
     if not name_or_path.endswith((".yaml", ".yml")):
         raise ValueError(f"unknown protocol {name_or_path!r}; use {', '.join(PROTOCOLS)} or a YAML file")
     values = _read_yaml(Path(name_or_path))
-    base = values.pop("base", "nted")
+    base, own = values.pop("base", "nted"), values.get("own")
+    if isinstance(own, dict) and isinstance(own.get("file"), str):
+        own["file"] = str(Path(name_or_path).parent / own["file"])
     if not isinstance(base, str) or base not in PROTOCOLS:
         raise ValueError(f"{name_or_path}: base {base!r} is no protocol; use {', '.join(PROTOCOLS)}")
     merged = PROTOCOLS[base].model_dump() | {"name": Path(name_or_path).stem} | {str(k): v for k, v in values.items()}

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from images.pixels import Pixels, Size, digest, to_grey_levels, to_signed, to_tensor
 from metrics import networks, paired
 from metrics.networks import MissingWeights
+from metrics.own import OwnNetwork, own_hash
 from metrics.pose import Joints, openpose_from_coco, pckh
 from metrics.protocols import Protocol
 
@@ -167,9 +168,12 @@ def _on_canvas(image: Pixels, size: Size) -> Pixels:
 
 def _add_network(scorer: Scorer, name: str, frechet: str, kernel: str) -> None:
     antialias = scorer.protocol.inception_resize == "antialiased"
-    module = _try((frechet, kernel), scorer, lambda: networks.feature_network(name, antialias))
+    own = scorer.protocol.own if name == "own" else None
+    build = partial(OwnNetwork, own) if own else partial(networks.feature_network, name, antialias)
+    module = _try((frechet, kernel), scorer, build)
     if module is not None:
-        scorer.networks.append(FeatureNetwork(name, module, networks.weights_hash(name), frechet, kernel))
+        weights = own_hash(own) if own else networks.weights_hash(name)
+        scorer.networks.append(FeatureNetwork(name, module, weights, frechet, kernel))
 
 
 def _try(metrics: tuple[str, ...], scorer: Scorer, build: Callable[[], nn.Module]) -> nn.Module | None:

@@ -2,6 +2,7 @@
 
 python -m scripts.export --model RUN --format safetensors --output exported
 python -m scripts.export --model RUN --format torch_export --output exported
+python -m scripts.export --model RUN --format onnx --output exported --report RUN/images_report --licence cc-by-4.0
 """
 
 from __future__ import annotations
@@ -16,13 +17,19 @@ from torch import Tensor, nn
 
 from config.cli import Parser, add_which_iter, run
 from config.load import dump_config
+from evaluation.manifest import weights_hash
+from images.writing import write_text
+from metrics.report import Report, read_json
 from models.rollout import Pair
+from studio.card import model_card
 from studio.pipeline import StepPose
 from trainers.checkpoints import FORMAT
 from trainers.stored import CONFIG_FILE, WEIGHTS_FILE
 
 LOG = logging.getLogger(__name__)
-PROGRAM_FILE = "model.pt2"
+PROGRAM_FILE, ONNX_FILE, CARD_FILE = "model.pt2", "model.onnx", "README.md"
+INPUTS = ("source", "source_pose", "pose", "noise")
+FORMATS = ("safetensors", "torch_export", "onnx")
 TOLERANCE = 1e-4
 
 
@@ -30,17 +37,23 @@ def parse() -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="a run: its name or folder, or a checkpoint")
     add_which_iter(parser)
-    parser.add_argument("--format", choices=("safetensors", "torch_export"), required=True, help="what to write")
+    parser.add_argument("--format", choices=FORMATS, required=True, help="what to write")
+    parser.add_argument("--output", required=True, help="folder to write, with a model card in its README.md")
+    parser.add_argument("--report", type=Path, help="report of eval_step.py on this model's images, for the card")
+    parser.add_argument("--licence", help="licence of the weights, for the card")
+    parser.add_argument(
+        "--half", action="store_true", help="safetensors in 16 bits: half the size, nearly the same images"
+    )
     parser.add_argument(
         "--num_sources", type=int, default=1, help="photographs of a person that the program takes (weights take any)"
     )
-    parser.add_argument("--output", required=True, help="folder to write")
     return parser.parse_args()
 
 
 def main() -> None:
     arguments = parse()
     model = StepPose.load(arguments.model, which=arguments.which_iter)
+    report = read_report(arguments.report, model) if arguments.report else None
     folder = Path(arguments.output)
     if arguments.num_sources < 1 or (arguments.num_sources > 1 and not model.generator.takes_several):
         most = "one or more photographs" if model.generator.takes_several else "one photograph"
@@ -48,20 +61,33 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / CONFIG_FILE).write_text(dump_config(model.config))
     if arguments.format == "safetensors":
-        file = save_weights(model, folder)
+        file = save_weights(model, folder, arguments.half)
     else:
-        file, difference = save_program(model, folder, arguments.num_sources)
+        save = {"torch_export": save_program, "onnx": save_onnx}[arguments.format]
+        file, difference = save(model, folder, arguments.num_sources)
         LOG.info("the program's images differ from the model's by at most %.1e", difference)
-    LOG.info("wrote %s (%.1f MB) and %s", file, file.stat().st_size / 1e6, CONFIG_FILE)
+    write_text(folder / CARD_FILE, model_card(model, folder, arguments.licence, report))
+    LOG.info("wrote %s (%.1f MB), %s and %s", file, file.stat().st_size / 1e6, CONFIG_FILE, CARD_FILE)
 
 
-def save_weights(model: StepPose, folder: Path) -> Path:
-    """Write the EMA generator's weights as safetensors; `StepPose.load(folder)` reads them."""
+def read_report(path: Path, model: StepPose) -> Report:
+    """The report of a model's own images; raises ValueError for one of others."""
+    report = read_json(path)
+    if (report.get("origin") or {}).get("weights") != weights_hash(model.generator):
+        raise ValueError(f"{path} is of images of other weights; draw with this model and score them, or leave it out")
+    return report
+
+
+def save_weights(model: StepPose, folder: Path, half: bool = False) -> Path:
+    """Write the EMA generator's weights as safetensors, in 16 bits where asked; `StepPose.load(folder)` reads them."""
     from safetensors.torch import save_file
 
     path = folder / WEIGHTS_FILE
     state = {name: value.contiguous() for name, value in model.generator.state_dict().items()}
-    save_file(state, path, metadata={"step": str(model.trained_steps), "format": str(FORMAT)})
+    if half:
+        state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
+    metadata = {"step": str(model.trained_steps), "format": str(FORMAT), "config": dump_config(model.config)}
+    save_file(state, path, metadata=metadata)
     return path
 
 
@@ -100,9 +126,37 @@ def save_program(model: StepPose, folder: Path, num_sources: int = 1) -> tuple[P
         torch.export.save(program, path)
         loaded, inputs = torch.export.load(path).module(), _example(model, 3, num_sources)
         difference = float((loaded(*inputs) - everything(*inputs)).abs().max())
+    return path, _accepted(difference)
+
+
+def save_onnx(model: StepPose, folder: Path, num_sources: int = 1) -> tuple[Path, float]:
+    """Write all S steps as an ONNX file for any batch size, run it and compare it with the model for several.
+
+    Returns and raises as `save_program`; ValueError also where the packages of requirements-onnx.txt are missing.
+    """
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401  (what torch.onnx is made with)
+    except ModuleNotFoundError as error:
+        raise ValueError(f"{error.name} is not installed; pip install -r requirements-onnx.txt") from None
+    everything, path = AllSteps(model).eval(), folder / ONNX_FILE
+    batch = {0: torch.export.Dim("batch", min=1, max=1024)}
+    options = {"dynamic_shapes": (batch,) * 4, "external_data": False, "verbose": False}
+    example, names = _example(model, 2, num_sources), {"input_names": INPUTS, "output_names": ["images"]}
+    torch.onnx.export(everything, example, path, dynamo=True, **names, **options)
+    session, differences = onnxruntime.InferenceSession(path), []
+    for count in (1, 2, 5):
+        inputs = _example(model, count, num_sources)
+        (images,) = session.run(None, {name: x.numpy() for name, x in zip(INPUTS, inputs, strict=True)})
+        with torch.no_grad():
+            differences.append(float((torch.from_numpy(images) - everything(*inputs)).abs().max()))
+    return path, _accepted(max(differences))
+
+
+def _accepted(difference: float) -> float:
     if not difference <= TOLERANCE:
         raise ValueError(f"the exported program's images differ by {difference:.1e}, over {TOLERANCE}; not usable")
-    return path, difference
+    return difference
 
 
 def _example(model: StepPose, count: int, num_sources: int) -> tuple[Tensor, ...]:

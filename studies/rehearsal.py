@@ -20,6 +20,7 @@ from losses.families import build_objective
 from studies.flops import CountFlops
 from trainers.distributed import World
 from trainers.stored import read_model
+from trainers.trackers import check_trackers
 from trainers.trainer import Trainer, training_pairs
 from trainers.validation import test_pairs
 
@@ -33,6 +34,7 @@ def missing(config: Config, folder: Path) -> list[str]:
         "training data": lambda: training_pairs(config)[0],
         "test data": lambda: test_pairs(config)[0],
         "weights of the losses": lambda: build_objective(config.objective),
+        "trackers": lambda: check_trackers(config.trainer.trackers),
         "folder of the run": lambda: check_place(folder / "config.yaml"),
     }
     if config.trainer.start_from:

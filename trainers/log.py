@@ -1,16 +1,18 @@
-"""What a run leaves for its reader: log.jsonl, TensorBoard, step strips."""
+"""What a run leaves for its reader: log.jsonl and step strips, and what trackers are told."""
 
 from __future__ import annotations
 
 import itertools
 import json
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from torch.utils.tensorboard import SummaryWriter
 
 from images.writing import write_image, write_text
+from trainers.trackers import TRACKERS
 
 Line = dict[str, float | None]
 
@@ -21,33 +23,36 @@ class RunLog:
     Args:
         folder: result/NAME.
         step: what the run resumes from; lines of later steps, from before it was stopped, are removed.
+        trackers: names of `TRACKERS` that are told as well. config: of the run, for them.
     """
 
-    def __init__(self, folder: Path, step: int) -> None:
+    def __init__(self, folder: Path, step: int, trackers: Sequence[str], config: Mapping[str, Any]) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self._drop_lines_after(step)
         self._file = (folder / "log.jsonl").open("a")
-        self._tensorboard = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+        self._trackers = [TRACKERS[name](folder, step, config) for name in trackers]
 
     def scalars(self, step: int, nimg: int, terms: dict[str, float]) -> None:
-        """One line of log.jsonl (null for what is not finite), flushed, and TensorBoard's scalars."""
+        """One line of log.jsonl (null for what is not finite), flushed; trackers are told."""
         line = {name: value if math.isfinite(value) else None for name, value in terms.items()}
         self._file.write(json.dumps({"step": step, "nimg": nimg, **line}) + "\n")
         self._file.flush()
-        for name, value in terms.items():
-            self._tensorboard.add_scalar(name, value, step)
+        for tracker in self._trackers:
+            tracker.scalars(step, terms)
 
     def image(self, step: int, name: str, image: np.ndarray) -> None:
-        """An (H, W, 3) uint8 RGB picture to samples/ and TensorBoard."""
+        """An (H, W, 3) uint8 RGB picture to samples/ and to the trackers."""
         path = self.folder / "samples" / f"{name}_{step:08d}.png"
         write_image(path, image)
-        self._tensorboard.add_image(name, image, step, dataformats="HWC")
+        for tracker in self._trackers:
+            tracker.image(step, name, image)
 
     def close(self) -> None:
         """Flush and close."""
         self._file.close()
-        self._tensorboard.close()
+        for tracker in self._trackers:
+            tracker.close()
 
     def _drop_lines_after(self, step: int) -> None:
         path = self.folder / "log.jsonl"

@@ -49,8 +49,9 @@ def read_model(name: str | Path, which: int | None = None) -> tuple[Path, dict[s
         ValueError: nothing there, a damaged file, or one with code in it.
     """
     path = find_model(name)
-    if (path / WEIGHTS_FILE).is_file():
-        return path / WEIGHTS_FILE, _read_export(path)
+    export = path if path.suffix == ".safetensors" else path / WEIGHTS_FILE
+    if export.is_file():
+        return export, _read_export(export)
     file = path if path.suffix == ".pt" else find_checkpoint(path / "checkpoints", which)
     if file is None:
         raise ValueError(f"no checkpoint in {path / 'checkpoints'}; train with train.py --name {path.name} first")
@@ -60,10 +61,10 @@ def read_model(name: str | Path, which: int | None = None) -> tuple[Path, dict[s
     return file, state
 
 
-def _read_export(folder: Path) -> dict[str, Any]:
+def _read_export(file: Path) -> dict[str, Any]:
+    """An exported file; its config is in it, or beside one of before that it was."""
     from safetensors import SafetensorError, safe_open
 
-    file = folder / WEIGHTS_FILE
     try:
         with safe_open(file, "pt") as opened:
             weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  (not a dict)
@@ -71,4 +72,5 @@ def _read_export(folder: Path) -> dict[str, Any]:
     except SafetensorError as error:
         raise ValueError(f"{file} is damaged or cut short ({error}); export it again") from None
     numbers = {name: int(metadata.get(name, default)) for name, default in (("step", 0), ("format", 1))}
-    return {"generator_ema": weights, "config": (folder / CONFIG_FILE).read_text(), **numbers}
+    config = metadata.get("config") or (file.parent / CONFIG_FILE).read_text()
+    return {"generator_ema": weights, "config": config, **numbers}

@@ -32,6 +32,7 @@ from trainers.guard import MOST_IN_A_ROW
 from trainers.log import RunLog, read_log
 from trainers.report import write_run_report
 from trainers.signals import StopRequest
+from trainers.trackers import check_trackers
 from trainers.validation import Validation
 
 LOG = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Trainer:
         with world.together():
             self.micro_batch_size, self.num_micro = micro_batches(config, world.size)
             self.dataset = training_pairs(config)
+            check_trackers(config.trainer.trackers)
             if world.is_main:
                 self.data = fingerprint(self.dataset)
             self._check_folder()
@@ -222,7 +224,8 @@ class Trainer:
         if self.start_report:
             write_text(self.folder / "start_from.txt", "".join(f"{line}\n" for line in self.start_report))
         record_environment(self.folder, self.world, self.engine.step)
-        with closing(RunLog(self.folder, self.engine.step)) as log:
+        trackers, config = self.config.trainer.trackers, self.config.model_dump(mode="json")
+        with closing(RunLog(self.folder, self.engine.step, trackers, config)) as log:
             yield log
 
     def batches(self) -> Iterator[list[Batch]]:

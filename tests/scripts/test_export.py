@@ -1,15 +1,21 @@
-"""scripts.export: both formats give the model's own images."""
+"""scripts.export: every format gives the model's own images, and the card says what it is."""
 
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 
+import eval_step
+import inference
+from evaluation.manifest import weights_hash
 from models.rollout import Pair
 from scripts import export
 from studio.pipeline import StepPose
@@ -85,6 +91,107 @@ def test_a_program_of_several_sources_needs_a_generator_that_takes_them(exportin
     save_run(tmp_path / "unet", tiny_config("unet", tmp_path))
     assert exporting("unet", "torch_export", "--num_sources", 2) == 2
     assert "--num_sources is 2: this model takes one photograph" in capsys.readouterr().err
+
+
+# the others take as long again, see above
+@pytest.mark.parametrize("system", ["unet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("nted", "dptn"))])
+def test_the_onnx_file_draws_the_same_for_any_batch_size(system, exporting, tmp_path):
+    save_run(tmp_path / system, tiny_config(system, tmp_path, num_steps=2))
+    model = StepPose.load(tmp_path / system)
+    assert exporting(system, "onnx") == 0
+    session = onnxruntime.InferenceSession(tmp_path / "out" / "model.onnx")
+    for count in (1, 3, 4):
+        source, own, pose = inputs(model, count)
+        fed = {"source": source, "source_pose": own, "pose": pose, "noise": model.noise(count)}
+        (images,) = session.run(None, {name: value.numpy() for name, value in fed.items()})
+        expected = model.generate(source, pose, "all", source_pose=own)
+        assert images.shape == (2, count, 3, *SIZE)
+        assert torch.allclose(
+            torch.from_numpy(images), torch.stack([torch.stack(step) for step in expected]), atol=1e-4
+        )
+
+
+def test_a_program_that_draws_something_else_is_refused(exporting, tmp_path, monkeypatch, capsys):
+    save_run(tmp_path / "unet", tiny_config("unet", tmp_path, num_steps=2))
+    monkeypatch.setattr(export, "TOLERANCE", 0.0)
+    assert exporting("unet", "onnx") == 2
+    assert "the exported program's images differ by" in capsys.readouterr().err
+
+
+def test_without_onnx_the_packages_are_named(exporting, tmp_path, monkeypatch, capsys):
+    save_run(tmp_path / "unet", tiny_config("unet", tmp_path))
+    monkeypatch.setitem(sys.modules, "onnxscript", None)
+    assert exporting("unet", "onnx") == 2
+    assert "pip install -r requirements-onnx.txt" in capsys.readouterr().err
+
+
+def test_a_file_alone_is_a_model(exporting, tmp_path):
+    save_run(tmp_path / "nted", tiny_config("nted", tmp_path))
+    before = StepPose.load(tmp_path / "nted")
+    assert exporting("nted", "safetensors") == 0
+    (tmp_path / "alone").mkdir()
+    for name in ("renamed.safetensors", "model.safetensors"):
+        file = tmp_path / "alone" / name
+        file.write_bytes((tmp_path / "out" / "model.safetensors").read_bytes())
+        after = StepPose.load(file)
+        assert (after.trained_steps, after.config) == (7, before.config)
+        assert weights_hash(after.generator) == weights_hash(before.generator)
+
+
+def test_half_the_bits_are_half_the_file_and_nearly_the_same_images(exporting, tmp_path):
+    save_run(tmp_path / "nted", tiny_config("nted", tmp_path))
+    before, sizes = StepPose.load(tmp_path / "nted"), []
+    source, own, pose = inputs(before, 2)
+    expected = before.generate(source, pose, source_pose=own)
+    for more in ((), ("--half",)):
+        assert exporting("nted", "safetensors", *more) == 0
+        sizes.append((tmp_path / "out" / "model.safetensors").stat().st_size)
+        after = StepPose.load(tmp_path / "out")
+        torch.testing.assert_close(
+            after.generate(source, pose, source_pose=own), expected, rtol=0, atol=0.02 * bool(more)
+        )
+    assert sizes[1] < 0.7 * sizes[0]
+    assert all(p.dtype is torch.float32 for p in after.generator.parameters())
+
+
+def test_the_card_says_what_the_model_is_and_how_to_load_it(exporting, dataset, tmp_path, command):
+    save_run(tmp_path / "unet", tiny_config("unet", dataset))
+    flags = ["--config", tmp_path / "unet" / "config.yaml", "--name", "unet", "--checkpoints_dir", tmp_path]
+    assert command(inference.main, *flags, "--output_dir", tmp_path / "images") == 0
+    scoring = ["--generated", tmp_path / "images", "--protocol", "offline", "--cache", tmp_path / "cache"]
+    assert command(eval_step.main, *flags, *scoring) == 0
+    report = ["--report", tmp_path / "images_report", "--licence", "cc-by-4.0"]
+    for kind in ("safetensors", "onnx"):
+        assert exporting("unet", kind, *report) == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    model = StepPose.load(tmp_path / "unet")
+    parameters = sum(parameter.numel() for parameter in model.generator.parameters())
+    for text in (f"| generator | unet, {parameters:,} parameters |", "| steps | 3, schedule quantize |", "64x48",
+                 "7 optimizer steps of 2 pairs", f"| data | {dataset.name} |", "license: cc-by-4.0"):  # fmt: skip
+        assert text in card
+    last = json.loads((tmp_path / "images_report" / "report.json").read_text())["steps"][-1]
+    assert f"| PSNR (dB) ↑ | {last['psnr']:.3f} | " in card
+    assert "3 test pairs, protocol `offline`" in card
+    source, own, pose = inputs(model, 2)
+    named = {"source": source, "source_pose": own, "pose": pose, "noise": model.noise(2)}
+    load, run = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    made: dict = {}
+    exec(load.split("image =")[0], made)
+    assert weights_hash(made["model"].generator) == weights_hash(model.generator)
+    made = {name: value.numpy() for name, value in named.items()}
+    exec(run, made)
+    assert made["images"].shape == (3, 2, 3, *SIZE)
+
+
+def test_a_card_without_scores_says_so_and_scores_of_others_are_refused(exporting, tmp_path, capsys):
+    save_run(tmp_path / "unet", tiny_config("unet", tmp_path))
+    assert exporting("unet", "safetensors") == 0
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "## Scores\n\nNot stated." in card and "| licence of the weights | not stated;" in card
+    report = {"name": "x", "steps": [{}], "protocol": {}, "reals": {}, "image_size": [1, 1], "origin": {"weights": "y"}}
+    (tmp_path / "report.json").write_text(json.dumps(report))
+    assert exporting("unet", "safetensors", "--report", tmp_path / "report.json") == 2
+    assert "is of images of other weights" in capsys.readouterr().err
 
 
 def test_a_truncated_export_and_a_missing_run_are_one_line(exporting, tmp_path, capsys):

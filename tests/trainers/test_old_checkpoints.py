@@ -126,6 +126,7 @@ THE_SAME_RUN = {
     "trainer.max_steps": 7,
     "trainer.max_minutes": 3.0,
     "trainer.max_batch_per_process": 2,
+    "trainer.trackers": ["wandb"],
     "trainer.log_every": 7,
     "trainer.sample_every": 7,
     "trainer.checkpoint_every": 7,
