@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from losses.face import face_crop
 from metrics.evaluate import Scores
 from metrics.gram import FrechetGram
 from metrics.images import ImageFile, array_image
-from metrics.reals import Reals
+from metrics.reals import Reals, prepare_reals, set_hash
 from metrics.scorer import load_scorer
 from metrics.task import Task, Track
 from studies.plan import Plan, Run
@@ -62,6 +64,10 @@ class Judge:
         self.lines = read_pairs(self.data.root / "test_pairs.txt")
         chosen = chosen_lines(self.lines, plan.study.validation_share, for_rates=run.trial is not None)
         self.indices = [chosen[place] for place in spread(len(chosen), min(plan.study.pairs, len(chosen)))]
+        targets = sorted({self.lines[index].target for index in self.indices})
+        self.reals = self.data.reals() or [self.data.image(name) for name in targets]
+        with one_at_a_time(cache):
+            prepare_reals(Reals(self.reals, set_hash(self.reals), self.scorer, self.data.size, cache), [None])
 
     def score(self, with_gram: bool) -> Scored:
         """Draw, and compare with the clean targets; raises ValueError for data that are damaged."""
@@ -102,8 +108,7 @@ class Judge:
         lines = [self.lines[index] for index in self.indices]
         pairs = [self.data.pair(line.sources[0], line.target) for line in lines]
         images = {pair.name: _in_memory(pair.name, image) for pair, image in zip(pairs, drawn, strict=True)}
-        reals = self.data.reals() or list({pair.target.name: pair.target for pair in pairs}.values())
-        return Task(pairs, [Track("final", images)], self.data.size, reals)
+        return Task(pairs, [Track("final", images)], self.data.size, self.reals)
 
     def _gram(self, drawn: list[Pixels], reals: Reals | None) -> FrechetGram | None:
         network = self.scorer.identity
@@ -120,6 +125,15 @@ class Judge:
             source, target = (pair[f"{role}_image"].permute(1, 2, 0).numpy() for role in ("source", "target"))
             rows.append(strip([source, drawn[place], target]))
         return stack(rows)
+
+
+@contextmanager
+def one_at_a_time(folder: Path) -> Iterator[None]:
+    """Wait for other processes to leave the block: runs side by side would all compute what the first one keeps."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # until the file is closed, however the process ends
+        yield
 
 
 def chosen_lines(lines: list[PairLine], validation_share: float, for_rates: bool) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import re
 import signal
@@ -17,6 +18,7 @@ import yaml
 from data.pairs import read_pairs
 from images.names import person_of
 from scripts import study as command_module
+from studies import scoring
 from studies.cost import Cost
 from studies.plan import Plan, Run, load_study
 from studies.runs import Folders, carry_on, chosen_rate, is_finished
@@ -73,6 +75,21 @@ def test_a_killed_run_goes_on_to_the_same_scores(study_file, tmp_path):
     assert [row["means"] for row in resumed] == [row["means"] for row in through]
     states = [torch.load(place / "runs/two-0/points/step_00000030.pt") for place in (tmp_path / "through", folder)]
     assert same(*[state["generator_ema"] for state in states])
+
+
+def test_runs_side_by_side_wait_for_the_one_that_computes_statistics_of_the_reals(study_file, tmp_path, monkeypatch):
+    def locked(folder: Path) -> bool:
+        with (folder / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+            return False
+
+    found, cache, prepare = [], Folders(tmp_path / "study").cache, scoring.prepare_reals
+    monkeypatch.setattr(scoring, "prepare_reals", lambda *given: found.append(locked(cache)) or prepare(*given))
+    ended(plan_of(study_file), tmp_path / "study")
+    assert found == [True] and not locked(cache) and len(list(cache.glob("*.npz"))) == 1
 
 
 def test_a_run_that_is_out_of_time_stops_and_goes_on_later(study_file, tmp_path):
