@@ -20,7 +20,7 @@ from models.allocator import keep_freed_memory
 from studio.choices import Choices
 from studio.pipeline import StepPose
 from studio.server import serve
-from trainers.stored import find_model, shipped_models
+from trainers.stored import CONFIG_FILE, RUNS, find_model, shipped_models
 
 
 def parse() -> argparse.Namespace:
@@ -39,11 +39,16 @@ def parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def demo_models() -> list[str]:
+    """Names of the runs that make demo trained."""
+    return sorted(config.parent.relative_to(RUNS).as_posix() for config in RUNS.glob(f"demo/*/{CONFIG_FILE}"))
+
+
 def main() -> None:
     arguments = parse()
     if not importlib.util.find_spec("gradio"):
         raise ValueError("the page needs Gradio: pip install -r requirements-page.txt")
-    names = arguments.model or shipped_models() or ["demo/nted", "demo/dptn"]
+    names = arguments.model or shipped_models() or demo_models() or ["demo/nted"]
     for name in names:
         find_model(name)  # the others are loaded when they are chosen; a misspelt one is told now
     device = "cuda" if torch.cuda.is_available() else "cpu"

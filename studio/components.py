@@ -30,7 +30,8 @@ figure img, .picker img, .editor svg { display: block; image-rendering: pixelate
 @media (max-width: 40rem) { .side, .head { display: block !important; } .result { flex-wrap: wrap; } }
 .editor svg { max-width: 100%; height: auto; background: rgb(17 24 39); user-select: none; }
 .editor [data-joint] { cursor: grab; touch-action: none; }
-.editor .buttons { display: flex; flex-wrap: wrap; gap: .3rem; margin-top: .4rem; min-height: 1.6rem; }
+.editor .buttons { display: flex; flex-wrap: wrap; gap: .3rem; margin-top: .4rem; min-height: 1.6rem;
+  width: 0; min-width: 100%; }
 .editor .buttons button { font-size: .75rem; padding: 0 .5rem; border-radius: 999px; cursor: pointer;
   border: 1px solid var(--border-color-primary); background: none; }
 #inside-target img { cursor: crosshair; }

@@ -128,10 +128,10 @@ def choose(page: Any, gallery: str, index: int) -> None:
 
 
 def choose_model(page: Any, number: int) -> None:
-    before = page.locator("#people img").first.get_attribute("src")
     page.click("#model input")
-    page.get_by_role("option").nth(number).click()
-    page.wait_for_function("old => document.querySelector('#people img').getAttribute('src') != old", arg=before)
+    with page.expect_response(lambda response: "queue/join" in response.url):
+        page.get_by_role("option").nth(number).click()
+    page.wait_for_timeout(2000)  # people of models of one size are the same, so nothing may change to wait for
 
 
 def upload(page: Any, button: str, path: Path) -> None:
@@ -221,7 +221,8 @@ def test_what_was_uploaded_and_dragged_stays_when_the_model_changes(page, photo)
     choose_model(page, 1)
     assert (joints_of(page, "person"), joints_of(page, "skeleton")) == before
     large = press_and_wait(page, "draw", "drawn")
-    assert large.shape != small.shape and "dptn" in page.inner_text("#drawn")
+    assert large.shape != small.shape or (large != small).any()
+    assert page.locator("#model input").input_value() in page.inner_text("#drawn")
     choose_model(page, 0)
     assert (press_and_wait(page, "draw", "drawn") == small).all()
 
@@ -246,7 +247,8 @@ def test_a_joint_that_is_missing_can_be_put_back(page):
     drag(page, "skeleton", 10, (-50, 10))
     assert 10 not in joints_of(page, "skeleton")
     page.get_by_role("button", name="+ right ankle").click()
-    assert joints_of(page, "skeleton")[10] == (24, 32)
+    *_, width, height = map(float, page.locator("#skeleton svg").get_attribute("viewBox").split())
+    assert joints_of(page, "skeleton")[10] == (width / 2, height / 2)
 
 
 def test_keypoints_and_photographs_of_poses_can_be_uploaded(page, photo, tmp_path):

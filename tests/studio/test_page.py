@@ -251,3 +251,13 @@ def test_pictures_are_scaled_by_whole_factors(size, height, shown):
     if shown >= size:
         factor = shown[0] // size[0]
         assert (large == np.kron(image, np.ones((factor, factor, 1), np.uint8))).all()
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_the_page_draws_what_python_draws(page, name):
+    model, source, target = page.choices[name].model, page.chosen(name, 2), page.chosen(name, 5)
+    expected = model.generate(source.image, target.maps(model), source_pose=source.maps(model))
+    *_, html = page.draw(name, 2, "", None, skeleton(page, name, 5))
+    shown = pictures(html)[0]
+    factor = shown.shape[0] // expected.shape[0]
+    assert np.abs(shown[::factor, ::factor].astype(int) - expected).max() <= 1
