@@ -9,7 +9,7 @@ import gradio as gr
 
 from studio.components import backdrop, clickable, editor, picker
 from studio.figures import THUMB_HEIGHT, picture
-from studio.page import Page, Source
+from studio.page import MOTIONS, Page, Source
 from studio.uploads import Photo, joints_to_text
 
 UPLOADS = [".jpg", ".jpeg", ".png", ".webp", ".txt", ".json"]
@@ -51,11 +51,15 @@ class App(gr.Blocks):
 
 
 class Column(NamedTuple):
-    """What is chosen (a place among the people, a photograph, or None), its joints, and the pictures to choose from."""
+    """What is chosen (a place among the people, a photograph, or None), its joints, and the pictures to choose from.
+
+    kept: of the person's column, the further photographs of the person.
+    """
 
     state: gr.State
     editor: Any
     picker: Any
+    kept: gr.State | None = None
 
 
 def build(page: Page) -> gr.Blocks:
@@ -72,11 +76,13 @@ def build(page: Page) -> gr.Blocks:
         inputs = [model, person.state, person.editor, pose.state, pose.editor]
         with gr.Tabs():
             with gr.Tab("Draw"):
-                _draw_tab(page, inputs)
+                _draw_tab(page, [*inputs, person.kept])
             with gr.Tab("Mix"):
                 second, switch = _mix_tab(page, inputs)
             with gr.Tab("Inside"):
                 step = _inside_tab(page, inputs)
+            with gr.Tab("Motion"):
+                _motion_tab(page, inputs[:3], person.kept)
 
         def change(name: str, source: Source) -> tuple:
             choice, pictures = page.choices[name], _people(page, name)
@@ -116,7 +122,11 @@ def _person_column(page: Page, model: gr.Dropdown) -> Column:
             shown = editor("person", joints_to_text(person.joints, person.image.shape[:2]), person.image, False)
             people = picker("people", _people(page, first))
         upload = gr.UploadButton("Upload a photograph", file_types=UPLOADS, size="sm", elem_id="upload")
-    state = gr.State(0)
+        with gr.Row():
+            keep = gr.Button("Keep it, add another photograph", size="sm", elem_id="keep")
+            forget = gr.Button("Forget those kept", size="sm", elem_id="forget")
+        pictures = gr.HTML("", elem_id="kept")
+    state, kept = gr.State(0), gr.State([])
 
     def choose(name: str, place: object) -> tuple:
         return place, gr.HTML(**_shown(page, name, place)), CHOOSE
@@ -127,7 +137,9 @@ def _person_column(page: Page, model: gr.Dropdown) -> Column:
 
     people.select(choose, [model, people], [state, shown, note], **LIGHT)
     upload.upload(uploaded, [model, upload, state], [state, shown, people, note], **LIGHT)
-    return Column(state, shown, people)
+    keep.click(page.keep, [model, state, shown, kept], [kept, pictures], **LIGHT)
+    forget.click(lambda: ([], ""), None, [kept, pictures], **LIGHT)
+    return Column(state, shown, people, kept)
 
 
 def _pose_column(page: Page, model: gr.Dropdown) -> Column:
@@ -158,6 +170,13 @@ def _pose_column(page: Page, model: gr.Dropdown) -> Column:
 def _draw_tab(page: Page, inputs: list[Any]) -> None:
     button = gr.Button("Draw", variant="primary", elem_id="draw")
     button.click(page.draw, inputs, gr.HTML("", elem_id="drawn"), **QUEUE)
+
+
+def _motion_tab(page: Page, person: list[Any], kept: gr.State | None) -> None:
+    gr.Markdown("The person above, from all photographs that are kept, in a motion: poses of a synthetic person.")
+    motion = gr.Radio(list(MOTIONS), value=next(iter(MOTIONS)), label="motion", elem_id="motion")
+    button = gr.Button("Animate", variant="primary", elem_id="animate")
+    button.click(page.animate, [*person, motion, kept], gr.HTML("", elem_id="moved"), **QUEUE)
 
 
 def _mix_tab(page: Page, inputs: list[Any]) -> tuple[Any, gr.Slider]:
