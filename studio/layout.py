@@ -51,15 +51,11 @@ class App(gr.Blocks):
 
 
 class Column(NamedTuple):
-    """What is chosen (a place among the people, a photograph, or None), its joints, and the pictures to choose from.
-
-    kept: of the person's column, the further photographs of the person.
-    """
+    """What is chosen (a place among the people, a photograph, or None), its joints, and the pictures to choose from."""
 
     state: gr.State
     editor: Any
     picker: Any
-    kept: gr.State | None = None
 
 
 def build(page: Page) -> gr.Blocks:
@@ -72,17 +68,17 @@ def build(page: Page) -> gr.Blocks:
                 names, value=names[0], label="Model", elem_id="model", scale=0, min_width=240, visible=len(names) > 1
             )
         with gr.Row():
-            person, pose = _person_column(page, model), _pose_column(page, model)
+            (person, kept), pose = _person_column(page, model), _pose_column(page, model)
         inputs = [model, person.state, person.editor, pose.state, pose.editor]
         with gr.Tabs():
             with gr.Tab("Draw"):
-                _draw_tab(page, [*inputs, person.kept])
+                _draw_tab(page, [*inputs, kept])
             with gr.Tab("Mix"):
                 second, switch = _mix_tab(page, inputs)
             with gr.Tab("Inside"):
                 step = _inside_tab(page, inputs)
             with gr.Tab("Motion"):
-                _motion_tab(page, inputs[:3], person.kept)
+                _motion_tab(page, inputs[:3], kept)
 
         def change(name: str, source: Source) -> tuple:
             choice, pictures = page.choices[name], _people(page, name)
@@ -113,7 +109,8 @@ def _shown(page: Page, name: str, place: object) -> dict[str, Any]:
     return {"value": joints_to_text(person.joints, person.image.shape[:2]), **backdrop(person.image, False)}
 
 
-def _person_column(page: Page, model: gr.Dropdown) -> Column:
+def _person_column(page: Page, model: gr.Dropdown) -> tuple[Column, gr.State]:
+    """The person, and the further photographs that are kept."""
     first = page.choices.names[0]
     with gr.Column():
         note = gr.Markdown(CHOOSE, elem_id="person-note")
@@ -139,7 +136,7 @@ def _person_column(page: Page, model: gr.Dropdown) -> Column:
     upload.upload(uploaded, [model, upload, state], [state, shown, people, note], **LIGHT)
     keep.click(page.keep, [model, state, shown, kept], [kept, pictures], **LIGHT)
     forget.click(lambda: ([], ""), None, [kept, pictures], **LIGHT)
-    return Column(state, shown, people, kept)
+    return Column(state, shown, people), kept
 
 
 def _pose_column(page: Page, model: gr.Dropdown) -> Column:
@@ -172,7 +169,7 @@ def _draw_tab(page: Page, inputs: list[Any]) -> None:
     button.click(page.draw, inputs, gr.HTML("", elem_id="drawn"), **QUEUE)
 
 
-def _motion_tab(page: Page, person: list[Any], kept: gr.State | None) -> None:
+def _motion_tab(page: Page, person: list[Any], kept: gr.State) -> None:
     gr.Markdown("The person above, from all photographs that are kept, in a motion: poses of a synthetic person.")
     motion = gr.Radio(list(MOTIONS), value=next(iter(MOTIONS)), label="motion", elem_id="motion")
     button = gr.Button("Animate", variant="primary", elem_id="animate")
