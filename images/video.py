@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import io
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ def write_video(path: str | Path, frames: Iterable[Pixels], fps: int) -> None:
         if path.suffix.lower() == ".mp4":
             _write_mp4(part, frames, fps)
         else:
-            _write_animation(part, path.suffix.lower(), iter(frames), fps)
+            part.write_bytes(encode_animation(frames, path.suffix.lower(), fps))
 
 
 def check_video(path: Path, fps: int) -> None:
@@ -41,6 +42,15 @@ def check_video(path: Path, fps: int) -> None:
         raise ValueError(f"{path} at {fps} frames a second: give {', '.join(VIDEOS)} and 1 to {FASTEST}")
     if path.suffix.lower() == ".mp4" and find_spec("av") is None:
         raise ValueError("MP4 needs PyAV: pip install -r requirements-video.txt, or name a .webp or .gif")
+
+
+def encode_animation(frames: Iterable[Pixels], suffix: str, fps: int) -> bytes:
+    """(H, W, 3) frames as the bytes of an endless `.webp` or `.gif`."""
+    first, *rest = map(Image.fromarray, frames)
+    options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {"disposal": 1}
+    file, milliseconds = io.BytesIO(), round(1000 / fps)
+    first.save(file, suffix[1:], save_all=True, append_images=rest, duration=milliseconds, loop=0, **options)
+    return file.getvalue()
 
 
 def _write_mp4(part: Path, frames: Iterable[Pixels], fps: int) -> None:
@@ -55,13 +65,6 @@ def _write_mp4(part: Path, frames: Iterable[Pixels], fps: int) -> None:
                 stream.height, stream.width = picture.shape[:2]
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode())
-
-
-def _write_animation(part: Path, suffix: str, frames: Iterator[Pixels], fps: int) -> None:
-    first, rest = Image.fromarray(next(frames)), (Image.fromarray(frame) for frame in frames)
-    options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {"disposal": 1}
-    milliseconds = round(1000 / fps)
-    first.save(part, suffix[1:], save_all=True, append_images=rest, duration=milliseconds, loop=0, **options)
 
 
 def _even(picture: Pixels) -> Pixels:

@@ -48,7 +48,7 @@ def main() -> None:
         train_system(system, size)
         seconds[system] = round(time.monotonic() - start, 1)
     for name in shipped:
-        draw_and_score("--config", ASSETS / name / CONFIG_FILE, "--checkpoints_dir", ASSETS, "--name", name)
+        draw_and_score(ASSETS / name, RESULT / f"shipped_{name}")
     (RESULT / "seconds.json").write_text(json.dumps(seconds) + "\n")
     python("-m", "scripts.demo_page", "--result", RESULT, "--root", DATA, "--size", dashed(size))
 
@@ -80,16 +80,16 @@ def train_system(system: str, size: Size) -> None:
         (steps, (f"trainer.start_from={RESULT.parent / one}",)),
     ):
         in_parallel("train.py", "--config", config, "--name", name, "--no_resume", override, *keys)
-        draw_and_score("--config", RESULT.parent / name / CONFIG_FILE, "--name", name)
+        draw_and_score(RESULT.parent / name, RESULT.parent / name)
 
 
-def draw_and_score(*flags: object) -> None:
-    """Every step of the test pairs of a model, and their scores."""
-    name, root = flags[-1], f"data.root={DATA}"
-    images = RESULT.parent / name if str(name).startswith(RESULT.name) else RESULT / f"shipped_{name}"
-    shutil.rmtree(images / "images", ignore_errors=True)
-    in_parallel("inference.py", *flags, "--output_dir", images / "images", "--save_steps", root)
-    python("eval_step.py", *flags, "--generated", images / "images", "--protocol", "offline", root)
+def draw_and_score(model: Path, folder: Path) -> None:
+    """Every step of the test pairs by the model of a folder, and their scores."""
+    flags = ("--config", model / CONFIG_FILE, "--checkpoints_dir", model.parent, "--name", model.name)
+    images, root = folder / "images", f"data.root={DATA}"
+    shutil.rmtree(images, ignore_errors=True)
+    in_parallel("inference.py", *flags, "--output_dir", images, "--save_steps", root)
+    python("eval_step.py", *flags, "--generated", images, "--protocol", "offline", root)
 
 
 def in_parallel(*arguments: object) -> None:

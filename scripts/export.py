@@ -141,9 +141,17 @@ def save_onnx(model: StepPose, folder: Path, num_sources: int = 1) -> tuple[Path
         raise ValueError(f"{error.name} is not installed; pip install -r requirements-onnx.txt") from None
     everything, path = AllSteps(model).eval(), folder / ONNX_FILE
     batch = {0: torch.export.Dim("batch", min=1, max=1024)}
-    options = {"dynamic_shapes": (batch,) * 4, "external_data": False, "verbose": False}
-    example, names = _example(model, 2, num_sources), {"input_names": INPUTS, "output_names": ["images"]}
-    torch.onnx.export(everything, example, path, dynamo=True, **names, **options)
+    torch.onnx.export(
+        everything,
+        _example(model, 2, num_sources),
+        path,
+        input_names=INPUTS,
+        output_names=["images"],
+        dynamo=True,
+        dynamic_shapes=(batch,) * 4,
+        external_data=False,
+        verbose=False,
+    )
     session, differences = onnxruntime.InferenceSession(path), []
     for count in (1, 2, 5):
         inputs = _example(model, count, num_sources)

@@ -22,6 +22,7 @@ figure img, .picker img, .editor svg { display: block; image-rendering: pixelate
   box-shadow: 0 0 0 1px rgb(128 128 128 / .3); }
 .result { display: flex; gap: 1.5rem; align-items: flex-start; overflow-x: auto; min-height: 27rem; padding: 1px; }
 .result .small { display: flex; flex-wrap: wrap; gap: .75rem; flex: 1 1 16rem; }
+.kept { min-height: 0; gap: .5rem; }
 .picker { display: flex; flex-wrap: wrap; gap: .3rem; max-height: 25rem; overflow-y: auto; }
 .picker button { padding: 2px; border: 3px solid transparent; border-radius: 8px; background: none; cursor: pointer; }
 .picker button[aria-pressed=true] { border-color: var(--color-accent); }

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import html
 from collections.abc import Sequence
 
 import numpy as np
 
 from images.pixels import resize
+from images.video import encode_animation
 from metrics.html import image_address
 
 DARK = (17, 24, 39)  # what a pose is drawn on
@@ -41,7 +43,20 @@ def result(title: str, given: Sequence[tuple[np.ndarray, str]], steps: Sequence[
     last = figure(steps[-1], f"{title}, {'finished' if done else f'step {len(steps)} of {num_steps}'}", SHOWN_HEIGHT)
     small = [figure(image, caption) for image, caption in given]
     small += [figure(image, f"step {number} of {num_steps}") for number, image in enumerate(steps, 1)]
-    return f'<div class="result" data-done="{str(done).lower()}">{last}<div class="small">{"".join(small)}</div></div>'
+    return panel(f'{last}<div class="small">{"".join(small)}</div>', done)
+
+
+def panel(content: str, done: bool) -> str:
+    """What stands where results do, as HTML; `done`: nothing more will come."""
+    return f'<div class="result" data-done="{str(done).lower()}">{content}</div>'
+
+
+def moving(frames: Sequence[np.ndarray], caption: str, fps: int) -> str:
+    """(H, W, 3) frames as a moving picture with its caption, as HTML; the browser makes a square of every pixel."""
+    data = base64.b64encode(encode_animation(frames, ".webp", fps)).decode()
+    height, width, _ = scaled(frames[0]).shape
+    image = f'<img src="data:image/webp;base64,{data}" width="{width}" height="{height}" alt="{html.escape(caption)}">'
+    return f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>"
 
 
 def blank(size: tuple[int, int]) -> np.ndarray:

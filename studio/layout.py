@@ -9,7 +9,7 @@ import gradio as gr
 
 from studio.components import backdrop, clickable, editor, picker
 from studio.figures import THUMB_HEIGHT, picture
-from studio.page import Page, Source
+from studio.page import MOTIONS, Page, Source
 from studio.uploads import Photo, joints_to_text
 
 UPLOADS = [".jpg", ".jpeg", ".png", ".webp", ".txt", ".json"]
@@ -68,15 +68,17 @@ def build(page: Page) -> gr.Blocks:
                 names, value=names[0], label="Model", elem_id="model", scale=0, min_width=240, visible=len(names) > 1
             )
         with gr.Row():
-            person, pose = _person_column(page, model), _pose_column(page, model)
+            (person, kept), pose = _person_column(page, model), _pose_column(page, model)
         inputs = [model, person.state, person.editor, pose.state, pose.editor]
         with gr.Tabs():
             with gr.Tab("Draw"):
-                _draw_tab(page, inputs)
+                _draw_tab(page, [*inputs, kept])
             with gr.Tab("Mix"):
                 second, switch = _mix_tab(page, inputs)
             with gr.Tab("Inside"):
                 step = _inside_tab(page, inputs)
+            with gr.Tab("Motion"):
+                _motion_tab(page, inputs[:3], kept)
 
         def change(name: str, source: Source) -> tuple:
             choice, pictures = page.choices[name], _people(page, name)
@@ -107,7 +109,8 @@ def _shown(page: Page, name: str, place: object) -> dict[str, Any]:
     return {"value": joints_to_text(person.joints, person.image.shape[:2]), **backdrop(person.image, False)}
 
 
-def _person_column(page: Page, model: gr.Dropdown) -> Column:
+def _person_column(page: Page, model: gr.Dropdown) -> tuple[Column, gr.State]:
+    """The person, and the further photographs that are kept."""
     first = page.choices.names[0]
     with gr.Column():
         note = gr.Markdown(CHOOSE, elem_id="person-note")
@@ -116,7 +119,11 @@ def _person_column(page: Page, model: gr.Dropdown) -> Column:
             shown = editor("person", joints_to_text(person.joints, person.image.shape[:2]), person.image, False)
             people = picker("people", _people(page, first))
         upload = gr.UploadButton("Upload a photograph", file_types=UPLOADS, size="sm", elem_id="upload")
-    state = gr.State(0)
+        with gr.Row():
+            keep = gr.Button("Keep it, add another photograph", size="sm", elem_id="keep")
+            forget = gr.Button("Forget those kept", size="sm", elem_id="forget")
+        pictures = gr.HTML("", elem_id="kept")
+    state, kept = gr.State(0), gr.State([])
 
     def choose(name: str, place: object) -> tuple:
         return place, gr.HTML(**_shown(page, name, place)), CHOOSE
@@ -127,7 +134,9 @@ def _person_column(page: Page, model: gr.Dropdown) -> Column:
 
     people.select(choose, [model, people], [state, shown, note], **LIGHT)
     upload.upload(uploaded, [model, upload, state], [state, shown, people, note], **LIGHT)
-    return Column(state, shown, people)
+    keep.click(page.keep, [model, state, shown, kept], [kept, pictures], **LIGHT)
+    forget.click(lambda: ([], ""), None, [kept, pictures], **LIGHT)
+    return Column(state, shown, people), kept
 
 
 def _pose_column(page: Page, model: gr.Dropdown) -> Column:
@@ -158,6 +167,13 @@ def _pose_column(page: Page, model: gr.Dropdown) -> Column:
 def _draw_tab(page: Page, inputs: list[Any]) -> None:
     button = gr.Button("Draw", variant="primary", elem_id="draw")
     button.click(page.draw, inputs, gr.HTML("", elem_id="drawn"), **QUEUE)
+
+
+def _motion_tab(page: Page, person: list[Any], kept: gr.State) -> None:
+    gr.Markdown("The person above, from all photographs that are kept, in a motion: poses of a synthetic person.")
+    motion = gr.Radio(list(MOTIONS), value=next(iter(MOTIONS)), label="motion", elem_id="motion")
+    button = gr.Button("Animate", variant="primary", elem_id="animate")
+    button.click(page.animate, [*person, motion, kept], gr.HTML("", elem_id="moved"), **QUEUE)
 
 
 def _mix_tab(page: Page, inputs: list[Any]) -> tuple[Any, gr.Slider]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,20 +10,28 @@ import numpy as np
 from PIL import Image
 
 from data.detectors import Detector
+from data.motion import read_motion
 from data.pose import scale_joints
 from images.pixels import to_uint8
 from images.skeleton import draw_over
 from models.rollout import Pair, switched
+from studio.animation import animate
 from studio.choices import Choice, Choices, standing
-from studio.figures import SHOWN_HEIGHT, STEP_HEIGHT, blank, figure, result, scaled
+from studio.figures import SHOWN_HEIGHT, STEP_HEIGHT, THUMB_HEIGHT, blank, figure, moving, panel, result, scaled
 from studio.inside import Inside, look_inside, overlay, ring
-from studio.people import Person, draw_pose, shown_pose
+from studio.mixing import source_pairs
+from studio.people import Person, shown_pose
 from studio.photographs import KEYPOINT_SUFFIXES, frame_photograph
 from studio.uploads import Photo, joints_from_text, joints_to_text, uploaded_joints, uploaded_photo
 
 # a place among the people shown, or a photograph of one's own
 Source = int | Photo
+# with the joints of it, as the editor's text
+Kept = tuple[Source | None, object]
 _SAME_SHAPE = 0.02
+MOST_KEPT = 3
+MOTIONS = {path.stem: path for path in sorted(Path(__file__).parents[1].glob("assets/motions/*.npz"))}
+FPS = 25
 
 
 class Seen(NamedTuple):
@@ -100,18 +108,48 @@ class Page:
         alike = (person for person in choice.people if np.allclose(person.joints, joints, atol=0.1, equal_nan=True))
         return next(alike, Person(blank(wanted), joints))
 
-    def pair(self, name: str, person: Person, pose: Person) -> Pair:
-        """What a rollout takes."""
-        model = self.choices[name].model
-        own = person.maps(model) if model.needs_source_pose else None
-        return model.pair(person.image, draw_pose(model, pose), own)
+    def pair(self, name: str, photographs: Sequence[Person], pose: Person) -> Pair:
+        """What a rollout takes of a person, of whom there are one or more photographs."""
+        return source_pairs(self.choices[name].model, [photographs], pose)[0]
+
+    def keep(self, name: str, source: Source | None, own: object, kept: Sequence[Kept]) -> tuple[list[Kept], str]:
+        """The photographs kept with one more, and all of them as HTML: further ones of the person to draw."""
+        if len(kept) == MOST_KEPT:
+            raise ValueError(f"{MOST_KEPT} photographs are kept already; forget them first")
+        more = [*kept, (source, own)]
+        shown = [figure(self.person(name, *one).image, "kept", THUMB_HEIGHT) for one in more]
+        return more, f'<div class="result kept">{"".join(shown)}</div>'
+
+    def photographs(self, name: str, source: Source | None, own: object, kept: Sequence[Kept]) -> list[Person]:
+        """The photograph chosen, and those kept before it."""
+        return [self.person(name, *one) for one in [(source, own), *kept]]
 
     def draw(
-        self, name: str, source: Source | None, own: object, photo: Photo | None, skeleton: object
+        self,
+        name: str,
+        source: Source | None,
+        own: object,
+        photo: Photo | None,
+        skeleton: object,
+        kept: Sequence[Kept] = (),
     ) -> Iterator[str]:
         """Yield what is drawn so far, as HTML, after every step."""
-        person, pose = self.person(name, source, own), self.pose(name, photo, skeleton)
-        yield from self._show(name, self.pair(name, person, pose), [(person.image, "the person")], pose)
+        people, pose = self.photographs(name, source, own, kept), self.pose(name, photo, skeleton)
+        given = [(person.image, "the person") for person in people]
+        yield from self._show(name, self.pair(name, people, pose), given, pose)
+
+    def animate(
+        self, name: str, source: Source | None, own: object, motion: object, kept: Sequence[Kept] = ()
+    ) -> Iterator[str]:
+        """Yield how far it is, as HTML with the newest frame, and at last the person in motion."""
+        if not isinstance(motion, str) or motion not in MOTIONS:
+            raise ValueError(f"choose one of {', '.join(MOTIONS)}")
+        model, frames = self.choices[name].model, []
+        joints = read_motion(MOTIONS[motion]).in_image(model.image_size)
+        for frame in animate(model, self.photographs(name, source, own, kept), joints):
+            frames.append(frame)
+            yield panel(figure(frame, f"frame {len(frames)} of {len(joints)}", SHOWN_HEIGHT), done=False)
+        yield panel(moving(frames, f"{name}, {motion}", FPS), done=True)
 
     def mix(
         self,
@@ -129,7 +167,7 @@ class Page:
             raise ValueError(f"choose 0 to {num_steps} steps for the first person")
         people = [self.person(name, source, own), self.chosen(name, second)]
         pose = self.pose(name, photo, skeleton)
-        pairs = switched([self.pair(name, person, pose) for person in people], [int(switch)], num_steps)
+        pairs = switched([self.pair(name, [person], pose) for person in people], [int(switch)], num_steps)
         captions = [f"{steps} of {num_steps} steps" for steps in (int(switch), num_steps - int(switch))]
         yield from self._show(name, pairs, [(p.image, c) for p, c in zip(people, captions, strict=True)], pose)
 
@@ -141,7 +179,7 @@ class Page:
         if not isinstance(step, int | float):
             raise ValueError(f"choose a step, 1 to {model.num_steps}")
         person = self.person(name, source, own)
-        pair = self.pair(name, person, self.pose(name, photo, skeleton))
+        pair = self.pair(name, [person], self.pose(name, photo, skeleton))
         return Seen(look_inside(model, pair, model.noise(1), int(step) - 1), person)
 
     def reading(self, seen: Seen | None, place: object, at: tuple[float, float]) -> tuple[str, str]:

@@ -74,8 +74,8 @@ class ProtocolScores:
 
     def _pair(self, line: int, drawn: Drawn) -> Pair:
         source, target, *others = self.tested.names(line)
-        files = [array_image(key, partial(self.tested.store.read, key)) for key in (target, source)]
-        return Pair(output_name(source, target, *others), *files, person_of(target), face=drawn.face)
+        true, given = (array_image(key, partial(self.tested.store.read, key)) for key in (target, source))
+        return Pair(output_name(source, target, *others), true, given, person_of(target), face=drawn.face)
 
     @cached_property
     def _reals(self) -> Reals | None:

@@ -210,6 +210,32 @@ def test_a_person_uploads_drags_draws_mixes_and_looks_inside(page, number, photo
     shoot(page, f"{SYSTEMS[number]}-inside")
 
 
+@pytest.mark.parametrize("number", [0, 1], ids=SYSTEMS)
+def test_a_person_keeps_a_photograph_adds_another_and_sees_them_move(page, number):
+    if number:
+        choose_model(page, number)
+    choose(page, "people", 1)
+    alone = press_and_wait(page, "draw", "drawn")
+    page.click("#keep")
+    page.wait_for_selector("#kept img")
+    choose(page, "people", 2)
+    both = press_and_wait(page, "draw", "drawn")
+    assert (both != alone).any()
+    assert page.locator("#drawn figcaption", has_text="the person").count() == 2
+    shoot(page, f"{SYSTEMS[number]}-kept")
+    page.get_by_role("tab", name="Motion").click()
+    page.get_by_label("turn").check()
+    page.click("#animate")
+    page.wait_for_selector("#moved .result[data-done=true]")
+    source = page.locator("#moved img").get_attribute("src")
+    with Image.open(io.BytesIO(base64.b64decode(source.partition(",")[2]))) as moving:
+        assert moving.format == "WEBP" and moving.n_frames > 24
+    assert "turn" in page.inner_text("#moved figcaption")
+    shoot(page, f"{SYSTEMS[number]}-motion")
+    page.click("#forget")
+    page.wait_for_selector("#kept img", state="detached")
+
+
 def test_what_was_uploaded_and_dragged_stays_when_the_model_changes(page, photo):
     choose(page, "poses", 3)
     drag(page, "skeleton", 4, (20, 20))

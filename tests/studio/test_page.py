@@ -261,3 +261,45 @@ def test_the_page_draws_what_python_draws(page, name):
     shown = pictures(html)[0]
     factor = shown.shape[0] // expected.shape[0]
     assert np.abs(shown[::factor, ::factor].astype(int) - expected).max() <= 1
+
+
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_photographs_that_are_kept_are_drawn_from_together(page, name, photo_file):
+    pose, own = skeleton(page, name, 3), skeleton(page, name, 0)
+    *_, alone = page.draw(name, 0, own, None, pose)
+    photo, text = page.upload(name, photo_file, None)
+    kept, shown = page.keep(name, photo, text, [])
+    assert len(kept) == 1 and len(pictures(shown)) == 1
+    *_, both = page.draw(name, 0, own, None, pose, kept)
+    assert len(pictures(both)) == len(pictures(alone)) + 1
+    assert (pictures(both)[0] != pictures(alone)[0]).any()
+    *_, twice = page.draw(name, 0, own, None, pose, [(0, own)])
+    assert np.abs(pictures(twice)[0].astype(int) - pictures(alone)[0]).max() <= 1
+    for place in range(2):
+        kept, shown = page.keep(name, place, own, kept)
+    assert len(pictures(shown)) == 3
+    with pytest.raises(ValueError, match="3 photographs are kept already"):
+        page.keep(name, 0, own, kept)
+    with pytest.raises(ValueError, match="choose one of the people shown"):
+        page.keep(name, 99, own, [])
+
+
+@pytest.mark.parametrize("name", ["small", "large"])
+def test_a_motion_says_how_far_it_is_and_ends_in_a_moving_picture(page, name):
+    shown = list(page.animate(name, 1, skeleton(page, name, 1), "walk"))
+    assert [f"frame {number} of 32" in html for number, html in enumerate(shown[:-1], 1)] == [True] * 32
+    assert all('data-done="false"' in html for html in shown[:-1]) and 'data-done="true"' in shown[-1]
+    (data,) = re.findall(r"data:image/webp;base64,([^\"]+)", shown[-1])
+    with Image.open(io.BytesIO(base64.b64decode(data))) as moving:
+        assert moving.size == SIZES[name][::-1] and moving.n_frames > 16
+    width, height = map(int, re.findall(r'width="(\d+)" height="(\d+)"', shown[-1])[0])
+    assert (height, width) == scaled(np.zeros((*SIZES[name], 3), np.uint8)).shape[:2]
+    kept = [(2, skeleton(page, name, 2))]
+    *_, other = page.animate(name, 1, skeleton(page, name, 1), "walk", kept)
+    assert other != shown[-1]
+
+
+@pytest.mark.parametrize("motion", ["../../etc/passwd", "none", None, 3])
+def test_no_other_motion_is_read(page, motion):
+    with pytest.raises(ValueError, match="choose one of turn, walk"):
+        list(page.animate("small", 1, skeleton(page, "small", 1), motion))
