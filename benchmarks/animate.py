@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks.several import SEED, SIZE, Album
-from config.cli import run
+from config.cli import Parser, run
 from data.motion import smooth
 from data.pose import scale_joints
 from data.synthetic.layout import person_model
@@ -33,7 +33,7 @@ NUMBERS = ("flicker", "person_flicker", "moving")
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", nargs="+", type=Path, required=True, help="folders of runs")
     parser.add_argument("--people", type=int, default=6)
     parser.add_argument("--frames", type=int, default=32, help="of one walk or turn")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from config.cli import run
+from config.cli import Parser, run
 from data.motion import write_motion
 from data.synthetic.layout import person_model
 from data.synthetic.motion import MOTIONS, film
@@ -22,7 +22,7 @@ SIZE = (256, 176)
 
 
 def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--motion", required=True, choices=MOTIONS, help="two steps on the spot, or once round")
     parser.add_argument("--frames", type=int, default=32, help="frames of one round (default: 32)")
     parser.add_argument("--seed", type=int, default=0, help="whose body moves (default: 0)")

@@ -92,7 +92,7 @@ def test_every_configuration_and_override_that_is_named_is_valid():
         config = option(words, "--config")
         if config and config.startswith("config/"):
             load_config(ROOT / config, own_overrides(words))
-    listed = set(re.findall(r"`((?:nted|dptn|unet|demo)_\w+)`", README))
+    listed = set(re.findall(r"`((?:nted|dptn|unet|demo|small)_\w+)`", README))
     missing = {name for name in listed if not (ROOT / "config" / f"{name}.yaml").is_file()}
     assert not missing
     shipped = {path.stem for path in (ROOT / "config").glob("*.yaml")} - {"base"}
