@@ -148,6 +148,9 @@ class TrainerConfig(Section):
     recompute_activations: bool = Field(
         False, description="compute activations again in backward: same results, less memory, more time"
     )
+    post_hoc_ema: tuple[Annotated[float, Field(gt=0, lt=0.28)], ...] = Field(
+        (), description="lengths of averages that snapshots are kept of, from which others are made later: [0.05, 0.1]"
+    )
     ema_half_life: float = Field(10_000, gt=0, description="half life of the EMA generator, in generated target images")
 
     @model_validator(mode="after")

@@ -111,14 +111,18 @@ def peak_bytes(device: torch.device) -> int:
 def disk(trainer: Trainer) -> str:
     """A line on what checkpoints take; raises ValueError where there is no room for them."""
     settings = trainer.config.trainer
-    tensors = [leaf for leaf in tree_leaves(trainer.state()) if isinstance(leaf, torch.Tensor)]
-    size = sum(tensor.nbytes for tensor in tensors)
+    size, snapshot = (
+        sum(leaf.nbytes for leaf in tree_leaves(state) if isinstance(leaf, torch.Tensor))
+        for state in (trainer.state(), trainer.engine.snapshot())
+    )
     # one more is written before the oldest goes
     number = settings.keep_checkpoints + 1 + (settings.eval_every is not None)
     place = next(parent for parent in trainer.folder.absolute().parents if parent.exists())
     free = shutil.disk_usage(place).free
-    line = f"disk: {number} checkpoints of {size / 1e6:.1f} MB, {number * size / 1e9:.3g} GB of {free / 1e9:.3g} free"
-    if number * size > free:
+    whole = number * size + -(-trainer.total_steps // settings.checkpoint_every) * snapshot
+    kinds = f"{number} checkpoints of {size / 1e6:.1f} MB{' and all snapshots' if snapshot else ''}"
+    line = f"disk: {kinds}, {whole / 1e9:.3g} GB of {free / 1e9:.3g} free"
+    if whole > free:
         raise ValueError(f"{line}: free the disk, lower trainer.keep_checkpoints or choose another --checkpoints_dir")
     return line
 

@@ -23,6 +23,7 @@ from trainers.distributed import World
 from trainers.ema import ema_decay, settle_old_average, update_ema
 from trainers.guard import Guard
 from trainers.optim import learning_rate, load_optimizer, set_learning_rate
+from trainers.post_hoc import power_decay, power_exponent
 from trainers.start import freeze, take_networks
 from trainers.window import Batch
 
@@ -48,6 +49,7 @@ class Engine:
             prepare(network, world.device, config.trainer.compile)
         freeze(self.networks, config.trainer.freeze)
         self.generator_ema = copy.deepcopy(self.networks["generator"]).eval().requires_grad_(False)
+        self.averages = {length: copy.deepcopy(self.generator_ema) for length in config.trainer.post_hoc_ema}
         self.optimizers = build_optimizers(config, self.networks)
         self.phases = build_phases(config, self.networks, self.optimizers)
         for phase in self.phases:
@@ -84,6 +86,9 @@ class Engine:
         decay = ema_decay(self.images_per_step, self.config.trainer.ema_half_life)
         update_ema(self.generator_ema, self.networks["generator"], decay)
         self.step += 1
+        for length, average in self.averages.items():
+            weight = power_decay(self.step, power_exponent(length))
+            update_ema(average, self.networks["generator"], weight)
         return terms | self.lazy_terms | {"skipped": self.guard.skipped}
 
     def state(self) -> dict[str, Any]:
@@ -117,7 +122,13 @@ class Engine:
 
     def _stateful(self) -> dict[str, Any]:
         optimizers = {f"{name}_optimizer": optimizer for name, optimizer in self.optimizers.items()}
-        return {**self.networks, "generator_ema": self.generator_ema, **optimizers}
+        averages = {f"average_{length:g}": average for length, average in self.averages.items()}
+        return {**self.networks, "generator_ema": self.generator_ema, **averages, **optimizers}
+
+    def snapshot(self) -> dict[str, Any]:
+        """What averages of other lengths are made from later, see `trainers.post_hoc`; nothing where none are kept."""
+        averages = {f"{length:g}": average.state_dict() for length, average in self.averages.items()}
+        return {"step": self.step, "config": dump_config(self.config), "averages": averages} if averages else {}
 
     def _optimize(self, phase: Phase, items: list[Any]) -> tuple[Terms, list[Any]]:
         """Gradients accumulated over micro-batches, reduced once, and one optimizer step.

@@ -40,6 +40,7 @@ RUN_KEYS = (
     "trainer.start_with",
     "trainer.freeze",
     "trainer.batch_size",
+    "trainer.post_hoc_ema",
     "trainer.ema_half_life",
 )
 
@@ -56,6 +57,11 @@ def save_checkpoint(folder: Path, state: Mapping[str, Any], keep: int) -> Path:
     for old in list_checkpoints(folder)[:-keep]:
         old.unlink(missing_ok=True)
     return path
+
+
+def save_snapshot(folder: Path, snapshot: Mapping[str, Any]) -> None:
+    """Write a snapshot of averages beside those of other steps, all of which are kept; raises as above."""
+    _write(checkpoint_path(folder, snapshot["step"]), snapshot)
 
 
 def save_best(folder: Path, state: Mapping[str, Any], metric: str, value: float) -> None:

@@ -22,7 +22,7 @@ from data.sampler import Share, StepSampler
 from images.writing import write_text
 from losses.objective import Terms
 from metrics.slices import is_better_high
-from trainers import saving, step_head
+from trainers import post_hoc, saving, step_head
 from trainers.bad_lines import BadLines
 from trainers.checkpoints import checkpoint_path, load_checkpoint
 from trainers.distributed import FailedElsewhere, World
@@ -120,6 +120,8 @@ class Trainer:
         """Write a checkpoint (the main process); every process returns when it is there."""
         if self.world.is_main:
             saving.save_checkpoint(self.folder / "checkpoints", self.state(), self.config.trainer.keep_checkpoints)
+            if snapshot := self.engine.snapshot():
+                saving.save_snapshot(self.folder / post_hoc.FOLDER, snapshot)
         self.world.barrier()
 
     def _after_step(

@@ -91,6 +91,18 @@ def test_a_dry_run_in_a_run_counts_what_is_left_and_leaves_damage_alone(rehearsi
     assert code == 0 and "all 2 steps are done" in says
 
 
+def test_snapshots_are_kept_for_the_whole_run_and_count(rehearsing):
+    keys = ["trainer.max_steps=100", "trainer.checkpoint_every=10", "trainer.keep_checkpoints=1"]
+    sizes = []
+    for more in ([], ["trainer.post_hoc_ema=[0.1]"]):
+        says = rehearsing("dptn", *keys, *more)[1]
+        sizes.append(number(says, r", ([\d.]+) GB of"))
+    assert "MB and all snapshots, " in says
+    # four bytes a parameter, and singular vectors, in two checkpoints and ten snapshots
+    more_bytes = 12 * 4 * number(says, r"\ngenerator: ([\d,]+) parameters\n")
+    assert sizes[1] - sizes[0] == pytest.approx(more_bytes / 1e9, rel=0.25)
+
+
 def test_a_disk_without_room_for_the_checkpoints_is_missing(rehearsing, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**6, 10**6, 0))
     code, says = rehearsing("dptn")

@@ -115,6 +115,7 @@ ANOTHER_RUN = {
     "trainer.start_with": "trained",
     "trainer.freeze": ["generator"],
     "trainer.batch_size": 8,
+    "trainer.post_hoc_ema": [0.1],
     "trainer.ema_half_life": 5.0,
 }
 THE_SAME_RUN = {
