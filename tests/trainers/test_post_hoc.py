@@ -8,6 +8,7 @@ import torch
 
 from scripts import post_hoc_ema
 from studio.pipeline import StepPose
+from tests.trainers.test_ema import distance_from_one
 from tests.trainers.test_trainer import ALONE, same, tiny
 from trainers.post_hoc import Profile, combination, power_decay, power_exponent, rebuild
 from trainers.trainer import Trainer
@@ -67,6 +68,13 @@ def test_snapshots_resume_bit_for_bit_and_leave_the_training_as_it_is(dataset, t
     assert same(ends["through"], ends["halves"])
     assert same({name: ends["through"][name] for name in ends["without"]}, ends["without"])
     assert len(list((tmp_path / "halves" / "ema").glob("*.pt"))) == 2
+
+
+def test_a_combined_generator_has_spectral_norm_one(dataset, tmp_path, command):
+    keys = ["trainer.post_hoc_ema=[0.05,0.1]", "optim.generator.lr=0.02", "trainer.max_steps=16"]
+    Trainer(tiny("dptn", dataset, *keys, "trainer.checkpoint_every=4"), tmp_path / "run", ALONE).train()
+    assert command(post_hoc_ema.main, "--model", tmp_path / "run", "--lengths", 0.15, "--output", tmp_path / "out") == 0
+    assert distance_from_one(StepPose.load(tmp_path / "out").generator) < 1e-3
 
 
 def test_the_command_draws_score_over_length(dataset, tmp_path, command, capsys):
