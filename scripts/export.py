@@ -66,7 +66,7 @@ def main() -> None:
         save = {"torch_export": save_program, "onnx": save_onnx}[arguments.format]
         file, difference = save(model, folder, arguments.num_sources)
         LOG.info("the program's images differ from the model's by at most %.1e", difference)
-    write_text(folder / CARD_FILE, model_card(model, folder, arguments.licence, report))
+    write_text(folder / CARD_FILE, model_card(model, folder, arguments.licence, report, arguments.num_sources))
     LOG.info("wrote %s (%.1f MB), %s and %s", file, file.stat().st_size / 1e6, CONFIG_FILE, CARD_FILE)
 
 

@@ -69,7 +69,7 @@ def averaged(folder: Path, length: float) -> tuple[Generator, dict[str, Any]]:
 
 def write_scores(folder: Path, lengths: Sequence[float], world: World) -> None:
     """A page of the run's validation scores over lengths; raises ValueError as `rebuild` and `Validation`."""
-    found = []
+    found: list[dict[str, float]] = []
     for length in lengths:
         generator, newest = averaged(folder, length)
         if not found:

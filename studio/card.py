@@ -28,13 +28,15 @@ session = onnxruntime.InferenceSession("{place}/model.onnx")
 }
 
 
-def model_card(model: StepPose, folder: Path, licence: str | None, report: Report | None) -> str:
+def model_card(model: StepPose, folder: Path, licence: str | None, report: Report | None, num_sources: int = 1) -> str:
     """The card as Markdown, for what lies in the export's folder.
 
     Args:
         licence: of the weights; None where nobody says. report: scores of this model's images; None: not scored.
+        num_sources: photographs of a person that the program takes.
     """
     height, width = model.image_size
+    several = f"Of {num_sources} sources `source` and `source_pose` are (B, {num_sources}, ...). " * (num_sources > 1)
     lines = ["---", "library_name: steppose", *([f"license: {licence}"] if licence else []), "---"]
     lines += [f"# {folder.name}", "", "Draws the person of one photograph in another pose, with StepPose."]
     lines += ["", *_table(["", ""], _facts(model, licence)), "", "## Scores", "", *_scores(report)]
@@ -46,7 +48,7 @@ def model_card(model: StepPose, folder: Path, licence: str | None, report: Repor
         "",
         f"`source` is (B, 3, {height}, {width}) in [-1, 1], `pose` and `source_pose` (B, "
         f"{model.config.data.pose_channels}, {height}, {width}) in [0, 1], `noise` standard normal like `source`. "
-        f"Programs give all {model.num_steps} steps, the last one is the finished image.",
+        f"{several}Programs give all {model.num_steps} steps, the last one is the finished image.",
     ]
     return "\n".join(lines) + "\n"
 

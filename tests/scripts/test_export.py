@@ -79,6 +79,7 @@ def test_a_program_of_two_sources_draws_the_same_for_any_batch_size(system, expo
     model = StepPose.load(tmp_path / system)
     assert exporting(system, "torch_export", "--num_sources", 2) == 0
     program = torch.export.load(tmp_path / "out" / "model.pt2").module()
+    assert "`source` and `source_pose` are (B, 2, ...)" in (tmp_path / "out" / "README.md").read_text()
     for count in (1, 5):
         (first, own, pose), (second, other, _) = inputs(model, count), inputs(model, count)
         sources, poses = torch.stack((first, second.flip(3)), dim=1), torch.stack((own, other.flip(3)), dim=1)
