@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Do several photographs help? Both systems trained on one and on three sources at equal cost, scored on unseen people.
 #
-#   [SYSTEMS="nted dptn"] [STEPS=4000] [PEOPLE=600] [TESTED=120] [OUT=result/several] bash benchmarks/several.sh [--quick]
+#   [KIND=small] [SYSTEMS="nted dptn"] [STEPS=4000] [PEOPLE=600] [TESTED=120] [OUT=result/several] bash benchmarks/several.sh [--quick]
 #
-# STEPS: of training on one source; on three it is as many as cost the same in floating-point operations. Each system's
+# KIND: of the configs, demo (default) or small. STEPS: of training on one source; on three it is as many as cost the same in floating-point operations. Each system's
 # report, report.json and people.jpg are in OUT/SYSTEM. Runs that are finished are not trained again, and one that was
 # interrupted goes on. Further words are overrides of both trainings. --quick: a few steps on a few people, to see on any
 # machine that it runs.
@@ -22,7 +22,7 @@ data=$out/data
     "$python" -m scripts.prepare_data --root "$data" --output "$data" --size "$size" --overwrite
 }
 for system in ${SYSTEMS:-nted dptn}; do
-    config=config/demo_$system.yaml
+    config=config/${KIND:-demo}_$system.yaml
     keys=("data.root=$data" "data.image_size=[${size/-/,}]" trainer.max_minutes=null "$@")
     as_dear=$("$python" -m benchmarks.several steps --config "$config" --steps "$steps" --num_sources 3 "${keys[@]}")
     echo "$system: $steps steps on one source cost as much as $as_dear on three" >&2
