@@ -22,6 +22,7 @@ from images.writing import write_text
 from metrics.html import image_address, number, render
 from metrics.pages import title_of
 from metrics.plots import line_plot
+from trainers.log import read_log
 from trainers.step_head import recent_accuracy
 
 TITLES = {"dptn": "DPTN, grey levels quantised less and less", "nted": "NTED, resolution growing"}
@@ -92,14 +93,13 @@ def models_of(system: str, result: Path) -> dict[str, Drawn]:
 
 def section(system: str, models: dict[str, Drawn], seconds: float, arguments: argparse.Namespace) -> dict[str, Any]:
     """One system: numbers, strips, plots."""
-    log = (arguments.result / system / "log.jsonl").read_text().splitlines()
-    last, steps = json.loads(log[-1]), models["steps"].report["steps"]
-    copy = models["steps"].report["copy_source"]
+    log, found = read_log(arguments.result / system), models["steps"].report
+    steps, copy = found["steps"], found["copy_source"]
     lead = (
-        f"One step, then {len(steps)} steps that grew from it for {last['step']} training steps; training, drawing and "
+        f"One step, then {len(steps)} steps that grew from it for {max(log)} training steps; training, drawing and "
         f"scoring took {seconds:.0f} seconds."
     )
-    if (accuracy := recent_accuracy(log, last["step"])) is not None:
+    if (accuracy := recent_accuracy(log, max(log))) is not None:
         lead += f" Its step head is right on {accuracy:.0%} of real images; guessing is on {1 / len(steps):.0%}."
     rows = {model.title: model.report["steps"][-1] for model in models.values()} | {"copying the source image": copy}
     shown = [name for name in METRICS if name in steps[-1]]
@@ -111,7 +111,7 @@ def section(system: str, models: dict[str, Drawn], seconds: float, arguments: ar
         "rows": [[name, *(number(row.get(key)) for key in shown)] for name, row in rows.items()],
         "labels": labels,
         "strips": strips,
-        "plots": [*step_plots(steps, copy), *loss_plots([json.loads(line) for line in log])],
+        "plots": [*step_plots(steps, copy), *loss_plots([*log.values()])],
     }
 
 
