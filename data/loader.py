@@ -50,7 +50,6 @@ class Batches:
             collate_fn=_collate,
             num_workers=num_workers,
             pin_memory=pin_memory,
-            worker_init_fn=_start_worker,
             prefetch_factor=4 if num_workers else None,
         )
 
@@ -123,6 +122,9 @@ class _BadInput(NamedTuple):
 
 def _start(loader: DataLoader) -> Iterator[Batch | _BadInput]:
     """A loader's batches; its processes inherit that all that asks to stop is blocked, from their first moment on."""
+    if loader.num_workers:
+        # the processes are the parallelism; one that is forked from OpenCV's threads may wait for them for ever
+        cv2.setNumThreads(0)
     others, on_child_death = set(multiprocessing.active_children()), signal.getsignal(signal.SIGCHLD)
     held = signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
     try:
@@ -192,8 +194,3 @@ def collate(samples: list[Sample]) -> Batch:
 
 def _collate(samples: list[Sample] | _BadInput) -> Batch | _BadInput:
     return samples if isinstance(samples, _BadInput) else collate(samples)
-
-
-def _start_worker(worker: int) -> None:
-    """One thread each: the processes are the parallelism."""
-    cv2.setNumThreads(1)

@@ -6,7 +6,10 @@ import multiprocessing
 import os
 import signal
 
+import cv2
 import pytest
+import torch
+from torch.utils.data._utils import signal_handling
 
 from data import loader
 from data.dataset import PairDataset
@@ -15,7 +18,7 @@ from tests.tiny import SIZE
 
 @pytest.mark.parametrize("number", loader.STOP_SIGNALS)
 def test_a_worker_survives_a_signal_that_comes_before_it_has_started(number, dataset, monkeypatch):
-    monkeypatch.setattr(loader.cv2, "setNumThreads", lambda _: os.kill(os.getpid(), number))
+    monkeypatch.setattr(signal_handling, "_set_worker_signal_handlers", lambda: os.kill(os.getpid(), number))
     batches = loader.test_loader(PairDataset(dataset, "test", SIZE, "skeleton"), 1, num_workers=1)
     assert len(list(batches)) == len(batches) > 0
     assert not multiprocessing.active_children()
@@ -43,3 +46,27 @@ def test_a_batch_lost_with_the_process_that_made_it_is_a_lost_worker(error):
 
     with pytest.raises(loader.LostWorker, match="DataLoader worker was lost"):
         loader._next(batches())
+
+
+class Threads:
+    """Its samples say how many threads OpenCV has where they are made."""
+
+    def __getitem__(self, draw: object) -> dict[str, torch.Tensor]:
+        return {"threads": torch.tensor(cv2.getNumThreads())}
+
+    def __len__(self) -> int:
+        return 2
+
+
+def test_opencv_has_no_threads_when_processes_are_forked(monkeypatch):
+    """They would be missing in the new process, which waits for them for ever when it sets their number itself."""
+    owner, set_threads = os.getpid(), cv2.setNumThreads
+    set_threads(2)
+
+    def checked(number: int) -> None:
+        assert os.getpid() == owner, "set in a process that was forked"
+        set_threads(number)
+
+    monkeypatch.setattr(cv2, "setNumThreads", checked)
+    batches = loader.Batches(Threads(), [[0], [1]], num_workers=2, pin_memory=False)
+    assert [int(batch["threads"]) for batch in batches] == [1, 1]
