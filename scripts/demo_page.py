@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from images.writing import write_text
 from metrics.html import image_address, number, render
 from metrics.pages import title_of
 from metrics.plots import line_plot
-from trainers.log import read_log
+from trainers.log import Line, read_log
 from trainers.step_head import recent_accuracy
 
 TITLES = {"dptn": "DPTN, grey levels quantised less and less", "nted": "NTED, resolution growing"}
@@ -163,14 +164,14 @@ def enlarged(picture: np.ndarray, height: int) -> np.ndarray:
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def loss_plots(log: list[dict[str, float]]) -> list[tuple[str, str]]:
+def loss_plots(log: list[Line]) -> list[tuple[str, str]]:
     """Loss terms over training steps."""
     places = [line["step"] for line in log]
     terms = {title: {name: values(log, name) for name in names if name in log[-1]} for title, names in LOSSES.items()}
     return [(f"Losses: {title}", line_plot(lines, places, "training step")) for title, lines in terms.items()]
 
 
-def values(rows: list[dict[str, Any]], key: str) -> list[float | None]:
+def values(rows: Sequence[Mapping[str, Any]], key: str) -> list[float | None]:
     """One column."""
     return [row.get(key) for row in rows]
 
