@@ -112,7 +112,7 @@ def section(system: str, models: dict[str, Drawn], seconds: float, arguments: ar
         "rows": [[name, *(number(row.get(key)) for key in shown)] for name, row in rows.items()],
         "labels": labels,
         "strips": strips,
-        "plots": [*step_plots(steps, copy), *loss_plots([*log.values()])],
+        "plots": [*step_plots(steps, copy), *loss_plots(log)],
     }
 
 
@@ -164,11 +164,11 @@ def enlarged(picture: np.ndarray, height: int) -> np.ndarray:
     return picture.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def loss_plots(log: list[Line]) -> list[tuple[str, str]]:
+def loss_plots(log: Mapping[int, Line]) -> list[tuple[str, str]]:
     """Loss terms over training steps."""
-    places = [line["step"] for line in log]
-    terms = {title: {name: values(log, name) for name in names if name in log[-1]} for title, names in LOSSES.items()}
-    return [(f"Losses: {title}", line_plot(lines, places, "training step")) for title, lines in terms.items()]
+    lines, logged = [*log.values()], {name for line in log.values() for name in line}
+    terms = {title: {name: values(lines, name) for name in names if name in logged} for title, names in LOSSES.items()}
+    return [(f"Losses: {title}", line_plot(curves, [*log], "training step")) for title, curves in terms.items()]
 
 
 def values(rows: Sequence[Mapping[str, Any]], key: str) -> list[float | None]:
