@@ -1,6 +1,6 @@
-# make demo: data, training of both systems, images, scores, result/demo/index.html (about 13 minutes on 2 CPU cores)
+# make demo: data, training of both systems, images, scores, result/demo/index.html
 # make serve: the web page, with a shipped model, or with what the demo trained
-# make test: linters and tests (CPU only)
+# make test: linters and tests (CPU only); make test-long: those that take 15 seconds or more
 # make planted: proves that the tests notice wrong changes (tests/planted)
 # make test-browser: the web page, its server and a real Chromium (installs it with apt-get where it is missing)
 # make clean: deletes what make demo made, and nothing else
@@ -11,7 +11,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: test planted test-browser lint demo serve clean
+.PHONY: test test-long planted test-browser lint demo serve clean
 
 $(BIN)/.stamp-%: %.txt requirements.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -25,6 +25,9 @@ lint: $(BIN)/.stamp-requirements-dev
 
 test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --durations=12
+
+test-long: $(BIN)/.stamp-requirements-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m long
 
 planted: $(BIN)/.stamp-requirements-dev
 	$(BIN)/python -m tests.planted

@@ -57,6 +57,7 @@ def test_the_notebook_is_kept_without_results():
     assert all(not cell["outputs"] and cell["execution_count"] is None for cell in CODE)
 
 
+@pytest.mark.long
 def test_the_notebook_runs_from_top_to_bottom(shown, tmp_path):
     names: dict[str, object] = {}
     for cell in CODE:

@@ -131,6 +131,7 @@ def test_rates_are_chosen_by_the_best_trial_on_people_of_their_own(study_file, t
     assert set(searched) == whose[0]
 
 
+@pytest.mark.long
 def test_the_command_runs_all_side_by_side_names_what_failed_and_reports(study_file, tmp_path, command, capsys, caplog):
     values = yaml.safe_load(study_file.read_text())
     wrong = {"config": ["data.root=no_such_folder"]}

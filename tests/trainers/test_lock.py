@@ -31,6 +31,7 @@ def train_too(folder, *more, launcher=(sys.executable,)):
     return subprocess.run([*command, *more], capture_output=True, text=True, timeout=120)
 
 
+@pytest.mark.long
 def test_a_second_training_with_one_name_is_refused_in_one_line(dataset, tmp_path):
     first = start_training(dataset, tmp_path, "data.num_workers=1")
     afresh, among_two = train_too(tmp_path, "--no_resume"), train_too(tmp_path, launcher=TWO_PROCESSES)

@@ -94,6 +94,7 @@ def test_validating_under_a_protocol_leaves_the_training_as_it_is(two_tested, tm
     assert torch.equal(torch.get_rng_state(), random)
 
 
+@pytest.mark.long
 def test_two_processes_score_what_one_does(training, two_tested, tmp_path):
     assert training("trainer.batch_size=4", "trainer.max_batch_per_process=2", "trainer.max_steps=1") == 0
     flags = ["--config=config/dptn_256.yaml", "--name=two", f"--checkpoints_dir={tmp_path}"]

@@ -244,6 +244,7 @@ runpy.run_path("train.py", run_name="__main__")
 
 
 @pytest.mark.parametrize(("rank", "good_steps", "num_workers"), [(1, 0, 0), (0, 2, 0), (1, 2, 1)])
+@pytest.mark.long
 def test_bad_data_of_one_process_is_named_once_and_all_is_saved(rank, good_steps, num_workers, dataset, tmp_path):
     script = tmp_path / "damaged.py"
     # a step of a process reads two images
