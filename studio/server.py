@@ -32,8 +32,9 @@ def serve(choices: Choices, detector: Detector | None, address: tuple[str, int])
         ValueError: the first model or its people cannot be had, or nobody can listen there.
     """
     check_address(*address)
-    for ending in (signal.SIGTERM, signal.SIGHUP):  # as Ctrl-C: the temporary files are deleted on the way out
-        signal.signal(ending, lambda number, frame: signal.raise_signal(signal.SIGINT))
+    # as Ctrl-C, also where a script started it with that ignored: the temporary files are deleted on the way out
+    for ending in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(ending, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="steppose-", ignore_cleanup_errors=True) as temporary:
         prepare_environment(temporary, address[0])
         app = launch(choices, detector, address, Path(temporary))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -56,8 +57,12 @@ def served(folder: Path, *flags: object, port: int | None = None) -> Iterator[Se
     environment = {name: value for name, value in os.environ.items() if "proxy" not in name.lower()}
     environment |= proxies | {name.upper(): NOBODY for name in proxies} | {"TMPDIR": str(temporary)}
     command = [sys.executable, PAGE, "--port", str(port), *map(str, flags)]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    ignored = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in what a script starts in the background
+    try:
+        with (folder / "log").open("w") as log:
+            process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    finally:
+        signal.signal(signal.SIGINT, ignored)
     page = Served(port, folder / "log", temporary, process)
     try:
         _wait_for(page)
