@@ -34,7 +34,7 @@ planted: $(BIN)/.stamp-requirements-dev
 
 test-browser: $(BIN)/.stamp-requirements-browser
 	PYTHON=$(BIN)/python scripts/install_chromium.sh
-	STEPPOSE_BROWSER=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser tests/studio
+	STEPPOSE_BROWSER=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest tests/browser tests/studio/test_server.py
 
 serve: $(BIN)/.stamp-requirements-page
 	$(BIN)/python serve.py
