@@ -58,6 +58,7 @@ def no_network(tmp_path, monkeypatch):
     monkeypatch.setattr(networks, "_copy", refuse)
 
 
+@pytest.mark.long
 def test_a_validation_scores_as_inference_and_eval_step_do(training, command, tmp_path):
     assert training("trainer.max_batch_per_process=1") == 0
     scores = read_log(tmp_path / "run")[2]

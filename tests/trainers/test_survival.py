@@ -168,6 +168,7 @@ def test_a_dead_peer_ends_the_run_with_a_message(dataset, tmp_path):
     assert "another process was lost" in output or "SIGKILL" in output or "Signal 9" in output
 
 
+@pytest.mark.long
 def test_resume_with_another_number_of_processes_continues_the_same_data(dataset, tmp_path):
     """Two micro-batches in one process, or one in each of two, from the middle of an epoch on."""
     more = ["trainer.batch_size=4", "trainer.max_batch_per_process=2", "trainer.max_steps=3"]
@@ -182,6 +183,7 @@ def test_resume_with_another_number_of_processes_continues_the_same_data(dataset
     assert compared.stdout.startswith("equal in all 3 common log steps"), compared.stdout
 
 
+@pytest.mark.long
 def test_two_processes_resume_bitwise(dataset, tmp_path):
     """Stopped in the middle of an epoch, with augmentation and random starts."""
     launcher = [*TWO_PROCESSES, "train.py"]
