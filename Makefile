@@ -27,7 +27,7 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --durations=12
 
 test-long: $(BIN)/.stamp-requirements-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m long
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m long
 
 planted: $(BIN)/.stamp-requirements-dev
 	$(BIN)/python -m tests.planted
