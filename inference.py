@@ -29,6 +29,7 @@ from models.rollout import Pair
 from studio.pipeline import StepPose
 from trainers.distributed import World, connect
 from trainers.environment import environment
+from trainers.validation import test_pairs
 
 LOG = logging.getLogger(__name__)
 STRIPS, ANIMATIONS = "strips", "animations"
@@ -65,16 +66,7 @@ def main() -> None:
             dtype=resolve_precision(config.trainer.precision, world.device),
             compile_mode=arguments.compile_mode,
         )
-        data = config.data
-        dataset = PairDataset(
-            data.root,
-            "test",
-            data.image_size,
-            data.pose_form,
-            map_channels=data.map_channels,
-            num_sources=data.num_sources,
-            seed=config.seed,
-        )
+        dataset = test_pairs(config)
         out = Output(dataset, model.num_steps, arguments)
         manifest = describe(model, dataset, out, arguments, world)
         check_folder(out.folder, manifest)
