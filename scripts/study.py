@@ -32,7 +32,7 @@ from studies.cost import Cost, cost_of
 from studies.pages import write_pages
 from studies.plan import ENDLESS, Plan, Run, Study, arm_config, load_study
 from studies.report import build_report
-from studies.runs import Folders, carry_on, chosen_rate, is_finished
+from studies.runs import Folders, carry_on, is_finished, is_ready
 from trainers.distributed import connect
 from trainers.signals import StopRequest, stop_request
 
@@ -94,8 +94,8 @@ def make_data(study: Study, path: Path) -> None:
     (height, width), people = data.image_size, study.people
     drawn = ("--size", f"{4 * height}-{round(4 * height * 750 / 1101)}")
     counts = ("--people", people.people, "--views", people.views, "--seed", people.seed)
-    _python("-m", "scripts.make_synthetic", "--out", data.root, *counts, *drawn, "--overwrite")
-    places, sizes = ("--root", data.root, "--out", data.root), ("--size", f"{height}-{width}")
+    _python("-m", "scripts.make_synthetic", "--output", data.root, *counts, *drawn, "--overwrite")
+    places, sizes = ("--root", data.root, "--output", data.root), ("--size", f"{height}-{width}")
     _python("-m", "scripts.prepare_data", *places, *sizes, "--overwrite")
 
 
@@ -124,9 +124,11 @@ def schedule(plan: Plan, jobs: int) -> str:
     for name, arm in plan.study.arms.items():
         cost, steps, minutes = plan.costs[name], plan.steps(name), plan.budget(name).minutes
         count, trials = arm.seeds or plan.study.seeds, len(plan.trials(name))
-        each = 60 * minutes if minutes else steps * (cost.seconds or 0)
-        total += each * (count + trials * plan.study.rate_share)
-        length = ["-", "-"] if steps == ENDLESS else [str(steps), f"{steps * cost.step_flops / 1e15:.3f}"]
+        whole = 60 * minutes if minutes else steps * (cost.seconds or 0)
+        each = whole * (1 - plan.start_share(name))
+        total += each * count + whole * trials * plan.study.rate_share
+        own = plan.points(Run(name, 0))[-1].step
+        length = ["-", "-"] if steps == ENDLESS else [str(own), f"{steps * cost.step_flops / 1e15:.3f}"]
         numbers = [f"{cost.step_flops / 1e9:.1f}", f"{cost.image_flops / 1e9:.2f}", str(cost.parameters)]
         runs = f"{count}+{trials}" if trials else str(count)
         rows.append([name, runs, length[0], *numbers, length[1], f"{cost.seconds:.3f}", f"{each / 60:.1f}"])
@@ -188,8 +190,8 @@ class Jobs:
         return self.request.received or time.monotonic() >= self.deadline
 
     def _ready(self, waiting: list[Run]) -> Run | None:
-        """The first run that may start: all trials, and runs of arms whose rate is chosen."""
-        return next((r for r in waiting if r.trial or chosen_rate(self.plan, r.arm, self.folders) is not None), None)
+        """The first run that may start: trials, and runs of arms whose rate is chosen, if where they start is there."""
+        return next((one for one in waiting if is_ready(self.plan, one, self.folders)), None)
 
     def _start(self, one: Run) -> None:
         arguments = self.arguments

@@ -39,6 +39,13 @@ class Budget(Section):
         return self
 
 
+class Start(Section):
+    """Where an arm's runs begin: with the networks of another arm's runs of the same seeds, part of the way."""
+
+    arm: str
+    point: int = Field(ge=1, description="of the study's points: what was trained until there counts as trained here")
+
+
 class Arm(Section):
     """One side of a comparison."""
 
@@ -47,6 +54,7 @@ class Arm(Section):
     config: tuple[str, ...] = Field((), description="overrides, as on the command line of train.py")
     seeds: int | None = Field(None, ge=1, description="runs; null: the study's")
     budget: Budget | None = Field(None, description="null: the study's")
+    start: Start | None = Field(None, description="null: from nothing")
 
 
 class People(Section):
@@ -85,9 +93,25 @@ class Study(Section):
         named = [self.control, *(name for pair in self.comparisons for name in pair)]
         budgets = [self.budget, *(arm.budget for arm in self.arms.values() if arm.budget)]
         named += [name for budget in budgets for name in (budget.flops_of, budget.steps_of) if name]
+        named += [arm.start.arm for arm in self.arms.values() if arm.start]
         for name in named:
             if name not in self.arms:
                 raise ValueError(f"{name!r} is no arm; arms are {', '.join(self.arms)}")
+        return self
+
+    @model_validator(mode="after")
+    def _starts_are_on_the_way(self) -> Study:
+        for name, arm in self.arms.items():
+            if arm.start is None:
+                continue
+            other = self.arms[arm.start.arm]
+            if arm.budget or other.budget or other.start or (other.seeds or self.seeds) < (arm.seeds or self.seeds):
+                raise ValueError(
+                    f"arms.{name}.start: both it and {arm.start.arm} must have the study's budget, and {arm.start.arm} "
+                    "at least its seeds and no start of its own"
+                )
+            if arm.start.point >= self.points:
+                raise ValueError(f"arms.{name}.start.point is {arm.start.point}; the last of {self.points} is the end")
         return self
 
     def compared(self) -> tuple[tuple[str, str], ...]:
@@ -168,18 +192,24 @@ class Plan:
     def _steps_for(self, arm: str, flops: float) -> int:
         return max(1, round(flops / self.costs[arm].step_flops))
 
-    def points(self, run: Run) -> list[Point]:
-        """Where a run is scored; one on trial at its end alone."""
-        steps, minutes = self.steps(run.arm), self.budget(run.arm).minutes
-        shares = [number / self.study.points for number in range(1, self.study.points + 1)]
-        if run.trial is not None:
-            shares = [self.study.rate_share]
-        if minutes:
-            return [Point(number, share, ENDLESS, 60 * minutes * share) for number, share in enumerate(shares, 1)]
-        return [Point(number, share, max(1, round(steps * share))) for number, share in enumerate(shares, 1)]
+    def start_share(self, arm: str) -> float:
+        """The part of its budget that an arm's runs do not train themselves."""
+        start = self.study.arms[arm].start
+        return start.point / self.study.points if start else 0.0
 
-    def config(self, run: Run, rate: float = 1.0) -> Config:
-        """The configuration of a run, with learning rates times `rate`."""
+    def points(self, run: Run) -> list[Point]:
+        """Where a run is scored; one on trial at its end alone. Steps and seconds are those that it trains itself."""
+        steps, minutes, before = self.steps(run.arm), self.budget(run.arm).minutes, self.start_share(run.arm)
+        shares = {number: number / self.study.points for number in range(1, self.study.points + 1)}
+        if run.trial is not None:
+            shares, before = {1: self.study.rate_share}, 0.0
+        own = {number: (share, share - before) for number, share in shares.items() if share > before}
+        if minutes:
+            return [Point(number, share, ENDLESS, 60 * minutes * part) for number, (share, part) in own.items()]
+        return [Point(number, share, max(1, round(steps * part))) for number, (share, part) in own.items()]
+
+    def config(self, run: Run, rate: float = 1.0, start_from: Path | None = None) -> Config:
+        """The configuration of a run, with learning rates times `rate`, and the checkpoint that it starts from."""
         own = arm_config(self.study, self.path, run.arm, f"seed={run.seed}")
         if self.budget(run.arm).minutes and own.optim.decay_epochs:
             raise ValueError(f"{self.path}: a budget in minutes has no length that rates could fall over: "
@@ -187,7 +217,8 @@ class Plan:
         last = self.points(run)[-1].step
         every = min(max(1, last // (len(self.points(run)) * _CHECKPOINTS_A_POINT)), 1000)
         loop = {"max_steps": last, "max_minutes": None, "eval_every": None, "sample_every": last}
-        trainer = own.trainer.model_copy(update=loop | {"checkpoint_every": every, "keep_checkpoints": 2})
+        loop |= {"checkpoint_every": every, "keep_checkpoints": 2}
+        trainer = own.trainer.model_copy(update=loop | ({"start_from": str(start_from)} if start_from else {}))
         adams = {name: getattr(own.optim, name) for name in ("generator", "discriminator")}
         rates = {name: adam.model_copy(update={"lr": adam.lr * rate}) for name, adam in adams.items()}
         return own.model_copy(update={"trainer": trainer, "optim": own.optim.model_copy(update=rates)})

@@ -69,6 +69,33 @@ def chosen_rate(plan: Plan, arm: str, folders: Folders) -> float | None:
     return max(scores, key=lambda rate: sign * scores[rate])
 
 
+def start_of(plan: Plan, run: Run, folders: Folders) -> tuple[Run, Found] | None:
+    """The run, and its point, whose networks a run begins with; None where it begins from nothing.
+
+    One on trial begins with what the other arm's best trial came to. Raises ValueError where that is not reached yet.
+    """
+    start = plan.study.arms[run.arm].start
+    if start is None:
+        return None
+    trial = None if run.trial is None else chosen_rate(plan, start.arm, folders)
+    if run.trial is None or trial is not None:
+        other = Run(start.arm, run.seed, trial)
+        point = next(p for p in plan.points(other) if run.trial is not None or p.number == start.point)
+        found = folders.results(other).read(point)
+        if found is not None:
+            return other, found
+    raise ValueError(f"{run.name} begins with a run of {start.arm} that is not there yet; run the study without --run")
+
+
+def is_ready(plan: Plan, run: Run, folders: Folders) -> bool:
+    """Whether all that a run needs of other runs is there."""
+    try:
+        start_of(plan, run, folders)
+    except ValueError:
+        return False
+    return run.trial is not None or chosen_rate(plan, run.arm, folders) is not None
+
+
 def carry_on(plan: Plan, run: Run, folders: Folders, world: World, request: StopRequest, deadline: float) -> bool:
     """Train and score a run from where it is; whether it reached its end.
 
@@ -81,16 +108,17 @@ def carry_on(plan: Plan, run: Run, folders: Folders, world: World, request: Stop
     rate = run.trial or chosen_rate(plan, run.arm, folders)
     if rate is None:
         raise ValueError(f"the learning rate of {run.arm} is not chosen yet; run the study without --run")
-    folder, results = folders.runs / run.name, folders.results(run)
+    folder, results, start = folders.runs / run.name, folders.results(run), start_of(plan, run, folders)
+    start_from = _kept(folders.runs / start[0].name, start[1].point.step) if start else None
     points = [point for point in plan.points(run) if results.read(point) is None]
     with locked(folder):
-        trainer = Trainer(plan.config(run, rate), folder, world)
+        trainer = Trainer(plan.config(run, rate, start_from), folder, world)
         judge = Judge(plan, run, trainer, folders.cache)
         for point in points:
             if not _train_to(point, trainer, results, request, deadline):
                 return False
             _keep(folder, trainer.engine.step)
-            _score(plan, point, trainer, judge, results)
+            _score(plan, point, trainer, judge, results, start[1] if start else None)
     return True
 
 
@@ -111,9 +139,13 @@ def _train_to(point: Point, trainer: Trainer, results: Results, request: StopReq
     return trainer.engine.step >= point.step
 
 
+def _kept(folder: Path, step: int) -> Path:
+    return checkpoint_path(folder / "points", step)
+
+
 def _keep(folder: Path, step: int) -> None:
     """Keep the checkpoint of a point, which the newer ones would push out: another name of the same file."""
-    kept, checkpoint = folder / "points" / f"step_{step:08d}.pt", checkpoint_path(folder / "checkpoints", step)
+    kept, checkpoint = _kept(folder, step), checkpoint_path(folder / "checkpoints", step)
     kept.parent.mkdir(exist_ok=True)
     kept.unlink(missing_ok=True)
     try:
@@ -122,12 +154,16 @@ def _keep(folder: Path, step: int) -> None:
         shutil.copy2(checkpoint, kept)
 
 
-def _score(plan: Plan, point: Point, trainer: Trainer, judge: Judge, results: Results) -> None:
+def _score(
+    plan: Plan, point: Point, trainer: Trainer, judge: Judge, results: Results, start: Found | None
+) -> None:
     step, log = trainer.engine.step, read_log(trainer.folder)
     scored = judge.score(with_gram=point.share == 1)
     place = Point(point.number, point.share, step, point.seconds)
-    flops = step * plan.costs[results.run.arm].step_flops
-    found = Found(place, flops, results.seconds(step), scored.means, scored.head, recent_accuracy(log, step))
+    flops, seconds = step * plan.costs[results.run.arm].step_flops, results.seconds(step)
+    if start is not None:
+        flops, seconds = flops + start.flops, seconds + start.seconds
+    found = Found(place, flops, seconds, scored.means, scored.head, recent_accuracy(log, step))
     if plan.study.primary not in found.means:
         have = ", ".join(sorted(found.means))
         raise ValueError(f"{plan.path}: primary is {plan.study.primary}, which nobody computes; there are {have}")

@@ -53,6 +53,14 @@ def test_points_are_equal_parts_of_the_budget_and_a_trial_has_one(tmp_path):
     assert [p.seconds for p in plan(write(tmp_path, budget={"minutes": 3})).points(Run("a", 0))] == [90, 180]
 
 
+def test_an_arm_that_starts_with_another_ones_networks_trains_the_rest_of_the_budget(tmp_path):
+    arms = {"a": {}, "b": {"start": {"arm": "a", "point": 1}}}
+    found = plan(write(tmp_path, arms=arms, points=4, rates=[1, 2], rate_share=0.3))
+    assert [(p.number, p.share, p.step) for p in found.points(Run("b", 0))] == [(2, 0.5, 6), (3, 0.75, 12), (4, 1, 19)]
+    assert [(p.number, p.share, p.step) for p in found.points(found.trials("b")[0])] == [(1, 0.3, 8)]
+    assert found.config(Run("b", 1), start_from=Path("there.pt")).trainer.start_from == "there.pt"
+
+
 def test_trials_come_first_and_arms_with_more_seeds_before_others_seed_by_seed(tmp_path):
     found = plan(write(tmp_path, rates=[0.5, 2]))
     trials = [f"{arm}-rate{rate}" for arm in "abc" for rate in (0.5, 2)]
@@ -91,6 +99,10 @@ def test_a_scale_replaces_what_it_names_and_may_leave_arms_out(tmp_path):
         ({"budget": {}}, "not 0"),
         ({"rounds": 3}, "rounds: Extra inputs are not permitted"),
         ({"arms": ["a", "b"]}, "holds no study"),
+        ({"arms": {"a": {}, "b": {"start": {"arm": "d", "point": 1}}}}, "'d' is no arm"),
+        ({"arms": {"a": {}, "b": {"start": {"arm": "a", "point": 2}}}}, "start.point is 2; the last of 2 is the end"),
+        ({"arms": {"a": {"seeds": 1}, "b": {"start": {"arm": "a", "point": 1}}}}, "arms.b.start: both .* its seeds"),
+        ({"arms": {"a": {"budget": {"steps": 1}}, "b": {"start": {"arm": "a", "point": 1}}}}, "the study's budget"),
         ({"protocol": "offlin"}, "unknown protocol 'offlin'"),
     ],
 )
@@ -116,8 +128,7 @@ def test_every_study_that_ships_loads_at_all_its_scales_with_arms_that_differ(pa
     for scale in (None, *load_study(path).scales):
         study = load_study(path, scale)
         configs = [arm_config(study, path, name) for name in study.arms]
-        budgets = [arm.budget for arm in study.arms.values()]
-        pairs = list(zip(configs, budgets, strict=True))
+        pairs = [(config, arm.budget, arm.start) for config, arm in zip(configs, study.arms.values(), strict=True)]
         assert all(pairs.count(pair) == 1 for pair in pairs)
 
 
@@ -134,6 +145,7 @@ def test_arms_of_the_step_study_differ_in_what_they_are_named_for_and_in_nothing
         "one_wide": {"schedule", "rollout", "generator"},
         "same_target": {"schedule", "rollout", "discriminator"},
         "source_once": {"generator", "discriminator"},
+        "grown": set(),
     }
     for name, parts in allowed.items():
         if name not in study.arms:

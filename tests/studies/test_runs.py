@@ -21,7 +21,7 @@ from scripts import study as command_module
 from studies import scoring
 from studies.cost import Cost
 from studies.plan import Plan, Run, load_study
-from studies.runs import Folders, carry_on, chosen_rate, is_finished
+from studies.runs import Folders, carry_on, chosen_rate, is_finished, is_ready
 from studies.scoring import chosen_lines
 from tests.trainers.test_trainer import ALONE, same
 from trainers.signals import StopRequest
@@ -129,6 +129,24 @@ def test_rates_are_chosen_by_the_best_trial_on_people_of_their_own(study_file, t
     assert not trained & (whose[0] | whose[1])
     searched = folders.results(plan.trials("one")[0]).columns()[1]
     assert set(searched) == whose[0]
+
+
+def test_an_arm_starts_with_the_networks_of_another_ones_run_and_counts_what_that_took(study_file, tmp_path):
+    arms = {"two": {}, "one": {"start": {"arm": "two", "point": 1}}}
+    plan = plan_of(study_file, arms=arms, budget={"flops": 60}, control="two", rates=[1, 2], rate_share=1)
+    folders, (first, second), run = Folders(tmp_path), plan.trials("two"), Run("one", 0)
+    order = [first, second, plan.trials("one")[0], plan.trials("one")[1], Run("two", 0), run]
+    ready = [[is_ready(plan, other, folders) for other in order]]
+    for one in order:
+        assert carry_on(plan, one, folders, ALONE, StopRequest(), NEVER)
+        ready.append([is_ready(plan, other, folders) for other in order])
+    assert [sum(row) for row in ready] == [2, 2, 5, 5, 5, 6, 6] and not ready[4][5]
+    (point,) = plan.points(run)
+    found, other = folders.results(run).read(point), folders.results(Run("two", 0)).read(plan.points(Run("two", 0))[0])
+    assert point.number == 2 and point.step == 3 and found.flops == other.flops + 3 * 10 == 70
+    assert found.seconds == pytest.approx(folders.results(run).seconds(3) + other.seconds)
+    said = (tmp_path / "runs" / "one-0" / "start_from.txt").read_text()
+    assert f"runs/two-0/points/step_{other.point.step:08d}.pt, step {other.point.step}" in said
 
 
 @pytest.mark.long
