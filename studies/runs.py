@@ -154,9 +154,7 @@ def _keep(folder: Path, step: int) -> None:
         shutil.copy2(checkpoint, kept)
 
 
-def _score(
-    plan: Plan, point: Point, trainer: Trainer, judge: Judge, results: Results, start: Found | None
-) -> None:
+def _score(plan: Plan, point: Point, trainer: Trainer, judge: Judge, results: Results, start: Found | None) -> None:
     step, log = trainer.engine.step, read_log(trainer.folder)
     scored = judge.score(with_gram=point.share == 1)
     place = Point(point.number, point.share, step, point.seconds)
