@@ -35,6 +35,8 @@ def measure(task: Task, scorer: Scorer, cache: Path) -> tuple[list[TrackScores],
     gallery = load_gallery(task, scorer)
     if gallery is not None:
         about["gallery"] = f"{len(gallery.names)} images of {gallery.num_persons} persons"
+        targets, persons = zip(*((pair.target.name, pair.person) for pair in task.pairs), strict=True)
+        about["ceiling"] = gallery.ceiling(targets, persons)
     return score_tracks(task, scorer, reals, gallery), about, reals
 
 
@@ -44,6 +46,7 @@ def terminal_table(report: Report) -> str:
     lines += [f"note: {text}" for text in report["decisions"]]
     metrics = metric_names(report["steps"][-1])
     rows = {step["label"]: step for step in report["steps"]} | {COPY_SOURCE: report["copy_source"]}
+    rows["ground truth"] = report["ceiling"]
     rows |= {f"{step['label']} at its level": step["at_level"] for step in report["steps"]}
     table = [["", *metrics]] + [[label, *(number(row.get(m)) for m in metrics)] for label, row in rows.items() if row]
     lines += [" ".join(f"{cell:>{20 if i == 0 else 13}}" for i, cell in enumerate(cells)) for cells in table]

@@ -49,6 +49,16 @@ class Gallery:
         place = (best >= own[:, None]).sum(axis=1) - 1  # who is as near comes first
         return {f"recall_{rank}": np.where(np.isfinite(own), (place < rank).astype(float), np.nan) for rank in RANKS}
 
+    def ceiling(self, targets: Sequence[str], persons: Sequence[str | None]) -> dict[str, float]:
+        """Mean recalls of the ground truth itself: what a perfect generator would score with these features.
+
+        Args:
+            targets, persons: as for `recalls`.
+        """
+        places = {name: place for place, name in enumerate(self.names)}
+        columns = self.recalls(self.features[[places[name] for name in targets]], targets, persons)
+        return {name: float(np.nanmean(column)) for name, column in columns.items() if np.isfinite(column).any()}
+
 
 def _unit(features: NDArray[np.float32]) -> NDArray[np.float32]:
     return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)

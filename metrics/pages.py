@@ -117,8 +117,9 @@ def _steps(report: Report) -> Cards:
             kinds["against its own level"] = [step["at_level"] or step for step in steps]
         lines = {kind: [step.get(metric) for step in rows] for kind, rows in kinds.items()}
         bands = {kind: [step["intervals"].get(metric) for step in rows] for kind, rows in kinds.items()}
-        copied = {"copy of the source": (report["copy_source"] or {}).get(metric)}
-        cards.append((title_of(metric), line_plot(lines, bands=bands, references=copied)))
+        others = {"copy of the source": report["copy_source"], "ground truth": report["ceiling"]}
+        references = {name: (row or {}).get(metric) for name, row in others.items()}
+        cards.append((title_of(metric), line_plot(lines, bands=bands, references=references)))
     return cards
 
 

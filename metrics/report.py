@@ -72,7 +72,8 @@ def build_report(name: str, task: Task, scorer: Scorer, scores: Sequence[TrackSc
         "spectra": {"frequency": frequencies().tolist(), "ground truth": final.truth_spectrum.levels().tolist()}
         | {label: one.spectrum.levels().tolist() for label, one in by_label.items()},
         "image_size": list(task.size),
-        "reals": reals,
+        "ceiling": reals.get("ceiling"),
+        "reals": {key: value for key, value in reals.items() if key != "ceiling"},
         "made": {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": sys.argv},
         "versions": versions(),
     }  # fmt: skip
@@ -180,6 +181,8 @@ def markdown(report: Report) -> str:
     rows = [_values(step["label"], step, metrics) for step in report["steps"]]
     if report["copy_source"]:
         rows.append(_values("copy of the source", report["copy_source"], metrics))
+    if report["ceiling"]:
+        rows.append(_values("the ground truth itself", report["ceiling"], metrics))
     lines += ["Against the ground truth:", "", *markdown_table(["", *metrics], rows)]
     leveled = [_values(step["label"], step["at_level"], metrics) for step in report["steps"] if step["at_level"]]
     if leveled:

@@ -68,7 +68,7 @@ def main() -> None:
         models = models_of(system, arguments.result)
         reports = {name: model.report for name, model in models.items()}
         report[system] = {
-            name: {key: found[key] for key in ("steps", "copy_source")} for name, found in reports.items()
+            name: {key: found[key] for key in ("steps", "copy_source", "ceiling")} for name, found in reports.items()
         }
         report[system]["seconds"] = duration
         systems.append(section(system, models, duration, arguments))
@@ -102,7 +102,8 @@ def section(system: str, models: dict[str, Drawn], seconds: float, arguments: ar
     )
     if (accuracy := recent_accuracy(log, max(log))) is not None:
         lead += f" Its step head is right on {accuracy:.0%} of real images; guessing is on {1 / len(steps):.0%}."
-    rows = {model.title: model.report["steps"][-1] for model in models.values()} | {"copying the source image": copy}
+    rows = {model.title: model.report["steps"][-1] for model in models.values()}
+    rows |= {"copying the source image": copy, "the true target": found["ceiling"]}
     shown = [name for name in METRICS if name in steps[-1]]
     labels, strips = strips_of(models, system, arguments)
     return {

@@ -27,6 +27,7 @@ def report(name: str, shift: float, seed: int = 0, **changes):
         "name": name,
         "steps": [{"step": 0, "label": "final", "ssim": float(values.mean()), "fid": 10.0 + shift, "at_level": None}],
         "copy_source": {"ssim": 0.1},
+        "ceiling": None,
         "slices": {"sex": {"men": {"count": 200, "clusters": 50, "ssim": 0.7, "intervals": {"ssim": [0.6, 0.8]}}}},
         "protocol": {"name": "nted", "description": "theirs", "lpips_network": "alex"},
         "missing": [{"metrics": ["lpips"], "reason": "no file"}],

@@ -509,7 +509,8 @@ def test_the_offline_protocol_scores_sets_and_persons_without_a_download(evaluat
     assert distances[0] > distances[2] > 0 and report["steps"][0]["at_level"]["fd_lite0"] < distances[0]
     # each view of these persons is another picture: the source alone is found, in the gallery itself
     assert 0 <= report["steps"][2]["recall_1"] < report["copy_source"]["recall_1"] == 1
-    assert report["reals"]["gallery"] == "12 images of 3 persons"
+    assert report["reals"]["gallery"] == "12 images of 3 persons" and report["ceiling"]["recall_5"] == 1
+    assert "ground truth" in out and "the ground truth itself" in (tmp_path / "report" / "report.md").read_text()
     page = (tmp_path / "report" / "report.html").read_text()
     assert all(text in page for text in ("fd_lite0", "own person nearest", "spectral distance"))
 

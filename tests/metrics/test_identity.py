@@ -32,6 +32,14 @@ def test_who_is_as_near_as_another_is_not_found():
     assert real.recalls(np.array([[1, 0]], np.float32), ["b1"], ["b"])["recall_1"] == [0]
 
 
+def test_the_ceiling_is_what_the_ground_truth_itself_scores():
+    a, b = [([1, 0], "a1", "a"), ([9, 1], "a2", "a")], [([1, 1], "b1", "b"), ([8, 2], "b2", "b")]
+    real = gallery(*a, *b, ([0, 1], "c", "c"))
+    # b2 alone is nearer to the other person, to a2; c has no other image
+    assert real.ceiling(["a1", "a2", "b1", "b2", "c"], [*"aabbc"]) == {"recall_1": 0.75, "recall_5": 1}
+    assert real.ceiling(["c"], ["c"]) == {}
+
+
 @pytest.fixture(scope="module")
 def people():
     """Persons as patterns of colour in outlines that are drawn anew for each view: the outline says nothing."""
