@@ -15,7 +15,7 @@ from metrics.report import metric_names, versions
 from metrics.slices import is_better_high
 from studies.plan import Plan, Run
 from studies.results import Found
-from studies.runs import Folders, chosen_rate
+from studies.runs import Folders, chosen_rate, found_at
 from studies.statistics import (
     Difference,
     Score,
@@ -50,7 +50,7 @@ def gather(plan: Plan, folders: Folders) -> dict[str, Arm]:
     for run in plan.runs():
         points = plan.points(run)
         for point in points:
-            found = folders.results(run).read(point)
+            found = found_at(plan, run, point, folders)
             if found is None:
                 break
             arms[run.arm].points.setdefault(point.number, []).append(found)

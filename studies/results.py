@@ -20,9 +20,10 @@ PICTURE = "picture.png"
 
 @dataclass(frozen=True)
 class Found:
-    """A scored point of a run: its place, what it took, its scores, and what its log says of the step head."""
+    """A scored point of a run: its place, the factor of its rates, what it took, its scores, and the head's by its log."""
 
     point: Point
+    rate: float
     flops: float
     seconds: float
     means: dict[str, float]

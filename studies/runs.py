@@ -49,8 +49,19 @@ class Folders:
 
 
 def is_finished(plan: Plan, run: Run, folders: Folders) -> bool:
-    """Whether all points of a run are scored; raises ValueError where that was under another budget."""
-    return all(folders.results(run).read(point) is not None for point in plan.points(run))
+    """Whether all points of a run are scored; raises ValueError where that was under another budget or rate."""
+    return all(found_at(plan, run, point, folders) is not None for point in plan.points(run))
+
+
+def found_at(plan: Plan, run: Run, point: Point, folders: Folders) -> Found | None:
+    """A scored point, None where it is not scored yet; raises ValueError where that was under another budget or rate."""
+    found = folders.results(run).read(point)
+    if found is not None and run.trial is None and found.rate != (rate := chosen_rate(plan, run.arm, folders)):
+        raise ValueError(
+            f"{folders.scores / run.name} was scored with {found.rate:g} times its learning rates, the study chooses "
+            f"{'none yet' if rate is None else f'{rate:g}'}: its rates have changed since; name another --output"
+        )
+    return found
 
 
 def chosen_rate(plan: Plan, arm: str, folders: Folders) -> float | None:
@@ -81,7 +92,7 @@ def start_of(plan: Plan, run: Run, folders: Folders) -> tuple[Run, Found] | None
     if run.trial is None or trial is not None:
         other = Run(start.arm, run.seed, trial)
         point = next(p for p in plan.points(other) if run.trial is not None or p.number == start.point)
-        found = folders.results(other).read(point)
+        found = found_at(plan, other, point, folders)
         if found is not None:
             return other, found
     raise ValueError(f"{run.name} begins with a run of {start.arm} that is not there yet; run the study without --run")
@@ -110,7 +121,7 @@ def carry_on(plan: Plan, run: Run, folders: Folders, world: World, request: Stop
         raise ValueError(f"the learning rate of {run.arm} is not chosen yet; run the study without --run")
     folder, results, start = folders.runs / run.name, folders.results(run), start_of(plan, run, folders)
     start_from = _kept(folders.runs / start[0].name, start[1].point.step) if start else None
-    points = [point for point in plan.points(run) if results.read(point) is None]
+    points = [point for point in plan.points(run) if found_at(plan, run, point, folders) is None]
     with locked(folder):
         trainer = Trainer(plan.config(run, rate, start_from), folder, world)
         judge = Judge(plan, run, trainer, folders.cache)
@@ -118,7 +129,7 @@ def carry_on(plan: Plan, run: Run, folders: Folders, world: World, request: Stop
             if not _train_to(point, trainer, results, request, deadline):
                 return False
             _keep(folder, trainer.engine.step)
-            _score(plan, point, trainer, judge, results, start[1] if start else None)
+            _score(plan, point, rate, trainer, judge, results, start[1] if start else None)
     return True
 
 
@@ -154,14 +165,16 @@ def _keep(folder: Path, step: int) -> None:
         shutil.copy2(checkpoint, kept)
 
 
-def _score(plan: Plan, point: Point, trainer: Trainer, judge: Judge, results: Results, start: Found | None) -> None:
+def _score(
+    plan: Plan, point: Point, rate: float, trainer: Trainer, judge: Judge, results: Results, start: Found | None
+) -> None:
     step, log = trainer.engine.step, read_log(trainer.folder)
     scored = judge.score(with_gram=point.share == 1)
     place = Point(point.number, point.share, step, point.seconds)
     flops, seconds = step * plan.costs[results.run.arm].step_flops, results.seconds(step)
     if start is not None:
         flops, seconds = flops + start.flops, seconds + start.seconds
-    found = Found(place, flops, seconds, scored.means, scored.head, recent_accuracy(log, step))
+    found = Found(place, rate, flops, seconds, scored.means, scored.head, recent_accuracy(log, step))
     if plan.study.primary not in found.means:
         have = ", ".join(sorted(found.means))
         raise ValueError(f"{plan.path}: primary is {plan.study.primary}, which nobody computes; there are {have}")

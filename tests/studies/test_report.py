@@ -50,7 +50,7 @@ def plant(plan: Plan, folders: Folders, head: float | None = None) -> None:
         scored = Scored({"psnr": psnr}, means, {}, PERSONS, gram, BLACK)
         steps = {} if head is None else {"real": [head] * 4, "fake": [head] * 4}
         for point in plan.points(run):
-            folders.results(run).write(Found(point, point.step * 1e9, 60.0, means, steps, head), scored)
+            folders.results(run).write(Found(point, 1, point.step * 1e9, 60.0, means, steps, head), scored)
 
 
 @pytest.fixture

@@ -114,6 +114,16 @@ def test_points_of_another_budget_are_refused(study_file, tmp_path):
         is_finished(plan_of(study_file, budget={"steps": 8}), Run("two", 0), Folders(tmp_path / "study"))
 
 
+def test_runs_of_another_rate_are_refused(study_file, tmp_path):
+    ended(plan_of(study_file, rates=[0.5]), tmp_path / "study")
+    with pytest.raises(
+        ValueError, match="two-0 was scored with 0.5 times its learning rates, the study chooses 1: its"
+    ):
+        is_finished(plan_of(study_file, rates=[1]), Run("two", 0), Folders(tmp_path / "study"))
+    with pytest.raises(ValueError, match="the study chooses none yet"):
+        is_finished(plan_of(study_file, rates=[0.5, 1]), Run("two", 0), Folders(tmp_path / "study"))
+
+
 def test_rates_are_chosen_by_the_best_trial_on_people_of_their_own(study_file, tmp_path, people):
     plan, folders = plan_of(study_file, rates=[0.01, 1], rate_share=1), Folders(tmp_path / "study")
     assert chosen_rate(plan, "one", folders) is None
