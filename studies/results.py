@@ -20,7 +20,7 @@ PICTURE = "picture.png"
 
 @dataclass(frozen=True)
 class Found:
-    """A scored point of a run: its place, the factor of its rates, what it took, its scores, and the head's by its log."""
+    """A scored point of a run: its place and its learning rates' factor, what it took, its scores, and the head's."""
 
     point: Point
     rate: float

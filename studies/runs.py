@@ -54,7 +54,7 @@ def is_finished(plan: Plan, run: Run, folders: Folders) -> bool:
 
 
 def found_at(plan: Plan, run: Run, point: Point, folders: Folders) -> Found | None:
-    """A scored point, None where it is not scored yet; raises ValueError where that was under another budget or rate."""
+    """A scored point, None where it is not scored yet; raises ValueError where it had another budget or rate."""
     found = folders.results(run).read(point)
     if found is not None and run.trial is None and found.rate != (rate := chosen_rate(plan, run.arm, folders)):
         raise ValueError(
