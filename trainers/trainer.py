@@ -134,7 +134,7 @@ class Trainer:
         """
         settings, step, stopping = self.config.trainer, self.engine.step, ending is not Ending.GOING_ON
         if stopping or step % settings.log_every == 0:
-            values = self.world.mean(terms | self.bad_lines.terms(self.world.size))
+            values = self.world.mean(terms | self.bad_lines.terms(self.world))
             names = ("gan", "step_nll", "d_real", "d_fake")
             progress.set_postfix({name: f"{values[name]:.3f}" for name in names if name in values})
             if log:
