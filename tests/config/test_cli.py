@@ -51,6 +51,9 @@ def test_an_old_word_is_refused_with_the_new_one_and_a_flag_of_the_command_is_no
             parser.parse_args(words)
         assert ending.value.code == 2
         assert capsys.readouterr().err.strip().endswith("error: --n_worker is called --workers now")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--sizes", "64-48"])  # this command never had either
+    assert "unrecognized arguments: --sizes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("text", "size"), [("256-176", (256, 176)), ("1-4096", (1, 4096))])
