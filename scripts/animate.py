@@ -20,7 +20,7 @@ import numpy as np
 from tqdm import tqdm
 
 from config.cli import run
-from data.motion import fill_gaps, hold, read_motion, smooth
+from data.motion import fill_gaps, hold, read_motion, seen, smooth
 from images.pixels import Pixels
 from images.video import VIDEOS, check_video, write_video
 from images.writing import check_place, write_image
@@ -76,10 +76,10 @@ def check(arguments: argparse.Namespace) -> None:
 def prepared(joints: np.ndarray, arguments: argparse.Namespace) -> np.ndarray:
     """(T, 18, 2) joints as they are drawn: filled, smoothed, and without frames that show nobody."""
     joints = smooth(fill_gaps(joints, arguments.fill), arguments.smooth)
-    seen = np.isfinite(joints).all(axis=2).any(axis=1)
-    if not seen.all():
-        LOG.info("%d of %d frames show nobody: --nobody %s", (~seen).sum(), len(seen), arguments.nobody)
-    return joints[seen] if arguments.nobody == "skip" else hold(joints)
+    shown = seen(joints)
+    if not shown.all():
+        LOG.info("%d of %d frames show nobody: --nobody %s", (~shown).sum(), len(shown), arguments.nobody)
+    return joints[shown] if arguments.nobody == "skip" else hold(joints)
 
 
 def keeping(frames: Iterator[Pixels], wanted: list[int], kept: dict[int, Pixels], progress: tqdm) -> Iterator[Pixels]:
