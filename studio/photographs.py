@@ -11,11 +11,11 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from config.schema import DataConfig
 from data.detectors import Detector
 from data.frames import check_frame, check_photo_frame, keypoint_frame
 from data.importers import read_openpose_frame, read_openpose_json
 from data.openpose import DEEPFASHION_FRAME, Frame, between_frames, pose_file, read_keypoints
+from data.options import DataConfig
 from data.photos import crop_person, picture_size, place_pose, same_shape
 from data.pose import scale_joints, to_image_frame
 from data.store import store_path

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import torch
 
-from config.schema import DataConfig
 from data.loader import Batch
+from data.options import DataConfig
 from losses.objective import Terms
 from trainers.distributed import World
 

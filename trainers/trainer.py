@@ -265,18 +265,7 @@ class Trainer:
 
 def training_pairs(config: Config) -> PairDataset:
     """The training pairs of a run; raises ValueError where they cannot be read."""
-    data = config.data
-    return PairDataset(
-        data.root,
-        "train",
-        data.image_size,
-        data.pose_form,
-        map_channels=data.map_channels,
-        augment_scale=data.augment_scale,
-        num_directions=2 if config.rollout.bidirectional else 1,
-        num_sources=data.num_sources,
-        seed=config.seed,
-    )
+    return PairDataset(config.data, "train", 2 if config.rollout.bidirectional else 1, config.seed)
 
 
 def micro_batches(config: Config, world_size: int) -> tuple[int, int]:

@@ -12,10 +12,9 @@ import pytest
 import torch
 
 import train
-from config.schema import DataConfig
-from data.dataset import PairDataset
+from data.options import DataConfig
 from tests.fake_gpu import GPU, fake_gpu
-from tests.tiny import SIZE, overrides
+from tests.tiny import SIZE, overrides, pair_dataset
 from tests.trainers.test_trainer import ALONE, same, tiny
 from trainers import saving
 from trainers.bad_lines import BadLines
@@ -30,7 +29,7 @@ def damaged(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small dataset with two bad images: one to train, not of those looked at at the start, and one to test."""
     root = tmp_path_factory.mktemp("damaged")
     shutil.copytree(dataset, root, dirs_exist_ok=True)
-    keys = [PairDataset(root, "train", SIZE, "joints").table.name(7), second_test_target(root)]
+    keys = [pair_dataset(root, "train", SIZE, "joints").table.name(7), second_test_target(root)]
     with lmdb.open(str(root / "64-48"), map_size=1 << 26) as env, env.begin(write=True) as transaction:
         for key in keys:
             transaction.put(key.encode(), b"no image")
@@ -39,7 +38,7 @@ def damaged(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def second_test_target(root: Path) -> str:
     """The target of the second test pair."""
-    return PairDataset(root, "test", SIZE, "joints").names(1)[1]
+    return pair_dataset(root, "test", SIZE, "joints").names(1)[1]
 
 
 @pytest.fixture
