@@ -157,6 +157,11 @@ def _check_objective(config: Config) -> None:
     kind, objective = config.generator.kind, config.objective
     if objective.needs_textures and not GENERATORS[kind].has_textures:
         raise ValueError(f"a {kind} generator has no textures to reconstruct with: set objective.attention=0")
+    if objective.step_labels != "own" and not config.has_step_head:
+        raise ValueError(
+            f"objective.step_labels is {objective.step_labels}, but there is no step head to teach them: set "
+            "objective.step_labels=own, or discriminator.step=head and two steps or more"
+        )
     if config.discriminator is None:
         left = [name for name in ("gan", "step", "r1_gamma", "gradient_penalty") if getattr(objective, name)]
         if left:

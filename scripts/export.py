@@ -53,6 +53,11 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
+    is_program = arguments.format != "safetensors"
+    if is_program and arguments.half:
+        raise ValueError(f"--half is for weights; leave it out, or take --format safetensors, not {arguments.format}")
+    if not is_program and arguments.num_sources != 1:
+        raise ValueError(f"--num_sources is {arguments.num_sources}: weights take any number; leave it out")
     model = StepPose.load(arguments.model, which=arguments.which_iter)
     report = read_report(arguments.report, model) if arguments.report else None
     folder = Path(arguments.output)
@@ -60,12 +65,12 @@ def main() -> None:
         most = "one or more photographs" if model.generator.takes_several else "one photograph"
         raise ValueError(f"--num_sources is {arguments.num_sources}: this model takes {most}")
     write_text(folder / CONFIG_FILE, dump_config(shared(model.config)))
-    if arguments.format == "safetensors":
-        file = save_weights(model, folder, arguments.half)
-    else:
+    if is_program:
         save = {"torch_export": save_program, "onnx": save_onnx}[arguments.format]
         file, difference = save(model, folder, arguments.num_sources)
         LOG.info("the program's images differ from the model's by at most %.1e", difference)
+    else:
+        file = save_weights(model, folder, arguments.half)
     write_text(folder / CARD_FILE, model_card(model, folder, arguments.licence, report, arguments.num_sources))
     LOG.info("wrote %s (%.1f MB), %s and %s", file, file.stat().st_size / 1e6, CONFIG_FILE, CARD_FILE)
 

@@ -116,6 +116,20 @@ def test_a_program_of_several_sources_needs_a_generator_that_takes_them(exportin
     assert "--num_sources is 2: this model takes one photograph" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("kind", "more", "says"),
+    [
+        ("onnx", ["--half"], "--half is for weights"),
+        ("safetensors", ["--num_sources", 2], "weights take any number"),
+        ("safetensors", ["--which_iter", 8], "no checkpoint of step 8"),
+    ],
+)
+def test_flags_that_would_do_nothing_are_refused(kind, more, says, exporting, tmp_path, capsys):
+    save_run(tmp_path / "nted", tiny_config("nted", tmp_path))
+    assert exporting("nted", kind, *more) == 2
+    assert says in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
 # the others take as long again, see above
 @pytest.mark.parametrize("system", ["unet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("nted", "dptn"))])
 def test_the_onnx_file_draws_the_same_for_any_batch_size(system, exporting, tmp_path):
@@ -159,6 +173,10 @@ def test_a_file_alone_is_a_model(exporting, tmp_path):
         after = StepPose.load(file)
         assert (after.trained_steps, after.config) == (7, export.shared(before.config))
         assert weights_hash(after.generator) == weights_hash(before.generator)
+    assert StepPose.load(tmp_path / "out", which=7).trained_steps == 7
+    for path in (tmp_path / "out", file, next((tmp_path / "nted" / "checkpoints").glob("*.pt"))):
+        with pytest.raises(ValueError, match="is of step 7, not 8; leave the step out"):
+            StepPose.load(path, which=8)
 
 
 def test_half_the_bits_are_half_the_file_and_nearly_the_same_images(exporting, tmp_path):
