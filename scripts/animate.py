@@ -25,7 +25,7 @@ from images.pixels import Pixels
 from images.video import VIDEOS, check_video, write_video
 from images.writing import check_place, write_image
 from studio.animation import animate, evenly
-from studio.commands import SOURCE, drawing_parser, open_studio
+from studio.commands import add_source, drawing_parser, open_studio
 from studio.people import shown_pose
 from studio.pictures import labelled_grid
 from studio.pipeline import StepPose
@@ -36,7 +36,7 @@ SHOWN = 8  # frames of the strip
 
 def parse() -> argparse.Namespace:
     parser = drawing_parser("Draw a person in every pose of a sequence.")
-    parser.add_argument("--source", required=True, action="append", help=f"{SOURCE}; may be given several times")
+    add_source(parser)
     parser.add_argument("--poses", required=True, help="a folder of .json or .txt files, a .json or an .npz")
     parser.add_argument("--output", type=Path, default=Path("out.mp4"), help=f"the video to write: {', '.join(VIDEOS)}")
     parser.add_argument("--fps", type=int, default=25, help="frames a second of the video")
