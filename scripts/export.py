@@ -24,7 +24,7 @@ from metrics.report import Report, read_json
 from models.rollout import Pair
 from studio.card import model_card
 from studio.pipeline import StepPose
-from trainers.checkpoints import FORMAT
+from trainers.checkpoints import FORMAT, list_checkpoints
 from trainers.stored import CONFIG_FILE, WEIGHTS_FILE
 
 LOG = logging.getLogger(__name__)
@@ -58,9 +58,11 @@ def main() -> None:
         raise ValueError(f"--half is for weights; leave it out, or take --format safetensors, not {arguments.format}")
     if not is_program and arguments.num_sources != 1:
         raise ValueError(f"--num_sources is {arguments.num_sources}: weights take any number; leave it out")
+    folder = Path(arguments.output)
+    if list_checkpoints(folder / "checkpoints"):  # whose place the export would take
+        raise ValueError(f"{folder} is a run; name another --output")
     model = StepPose.load(arguments.model, which=arguments.which_iter)
     report = read_report(arguments.report, model) if arguments.report else None
-    folder = Path(arguments.output)
     if arguments.num_sources < 1 or (arguments.num_sources > 1 and not model.generator.takes_several):
         most = "one or more photographs" if model.generator.takes_several else "one photograph"
         raise ValueError(f"--num_sources is {arguments.num_sources}: this model takes {most}")

@@ -122,12 +122,15 @@ def test_a_program_of_several_sources_needs_a_generator_that_takes_them(exportin
         ("onnx", ["--half"], "--half is for weights"),
         ("safetensors", ["--num_sources", 2], "weights take any number"),
         ("safetensors", ["--which_iter", 8], "no checkpoint of step 8"),
+        ("safetensors", ["--output", "nted"], "nted is a run; name another --output"),
     ],
 )
-def test_flags_that_would_do_nothing_are_refused(kind, more, says, exporting, tmp_path, capsys):
-    save_run(tmp_path / "nted", tiny_config("nted", tmp_path))
+def test_what_would_do_nothing_or_harm_is_refused(kind, more, says, exporting, tmp_path, capsys, monkeypatch):
+    config = save_run(tmp_path / "nted", tiny_config("nted", tmp_path))
+    text = config.read_text()
+    monkeypatch.chdir(tmp_path)
     assert exporting("nted", kind, *more) == 2
-    assert says in capsys.readouterr().err and not (tmp_path / "out").exists()
+    assert says in capsys.readouterr().err and not (tmp_path / "out").exists() and config.read_text() == text
 
 
 # the others take as long again, see above
