@@ -7,7 +7,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends make \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /steppose
-COPY requirements.txt requirements-page.txt ./
-RUN pip install --no-cache-dir ${EXTRA_INDEX:+--extra-index-url "$EXTRA_INDEX"} -r requirements-page.txt
+COPY requirements.txt requirements-page.txt requirements-video.txt ./
+RUN pip install --no-cache-dir ${EXTRA_INDEX:+--extra-index-url "$EXTRA_INDEX"} -r requirements-page.txt -r requirements-video.txt
 COPY . .
 CMD ["python", "-m", "scripts"]

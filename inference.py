@@ -23,7 +23,8 @@ from data.pairs import output_name
 from evaluation.manifest import Manifest, check_folder, weights_hash, write_manifest
 from images.pixels import to_uint8
 from images.strips import step_strip
-from images.writing import write_animation, write_image
+from images.video import write_animation
+from images.writing import write_image
 from models.device import resolve_precision
 from models.rollout import Pair
 from studio.pipeline import StepPose

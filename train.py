@@ -94,15 +94,27 @@ def train(trainer: Trainer, world: World, request: StopRequest) -> int:
     if world.is_main:
         step, total = trainer.engine.step, trainer.total_steps
         LOG.info("%s: step %d of %d, %s on %s", trainer.folder, step, total, trainer.engine.dtype, world.device)
-        epochs, decay = trainer.config.trainer.epochs, trainer.config.optim.decay_epochs
-        if decay > epochs:
-            says = "optim.decay_epochs is %d, trainer.epochs %d: learning rates start at %d %% and fall"
-            LOG.warning(says, decay, epochs, 100 * epochs / decay)
+        for remark in remarks(trainer.config):
+            LOG.warning("%s", remark)
     ending = trainer.train(request)
     if ending is Ending.ASKED_TO_STOP:
         LOG.info("stopped by a signal at step %d; the same command continues", trainer.engine.step)
         return EXIT_STOPPED
     return 0
+
+
+def remarks(config: Config) -> Iterator[str]:
+    """What a configuration asks for that does nothing, or something else than it may seem to."""
+    loop, decay, judge = config.trainer, config.optim.decay_epochs, config.discriminator
+    if decay > loop.epochs:
+        share = f"{100 * loop.epochs / decay:.0f} %"
+        yield f"optim.decay_epochs is {decay}, trainer.epochs {loop.epochs}: learning rates start at {share} and fall"
+    if loop.eval_protocol and not loop.eval_every:
+        yield f"trainer.eval_protocol is {loop.eval_protocol}, but trainer.eval_every is null: nothing is validated"
+    if loop.start_with != "ema" and not loop.start_from:
+        yield f"trainer.start_with is {loop.start_with}, but trainer.start_from is null: the run begins afresh"
+    if judge and judge.step == "projection" and config.schedule.num_steps == 1:
+        yield "discriminator.step is projection, but there is one step: nothing is told"
 
 
 if __name__ == "__main__":

@@ -33,6 +33,7 @@ from data.dataset import PairDataset, Sample, apply_view, draw_view
 from data.draws import Draw
 from data.loader import Batch, collate, to_device
 from data.openpose import DEEPFASHION_FRAME, HEATMAP_LIMBS
+from data.options import DataConfig
 from data.pairs import PairLine, store_key, write_pairs
 from data.pose import to_image_frame
 from data.store import FORMATS, StoreMeta, StoreWriter, encode_image, encode_keypoints, keypoints_key, store_path
@@ -117,7 +118,8 @@ def ours(pairs: PairDataset, index: int) -> Sample:
 
 
 def dataset(root: Path, size: Size, pose: str) -> PairDataset:
-    return PairDataset(root, "train", size, pose, augment_scale=AUGMENT_SCALE)
+    values = {"root": str(root), "image_size": size, "pose": pose, "augment_scale": AUGMENT_SCALE}
+    return PairDataset(DataConfig.model_validate(values), "train")
 
 
 def assert_same(plain: Sample, ours: Batch) -> None:

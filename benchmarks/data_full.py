@@ -27,6 +27,7 @@ from config.cli import Parser, image_size, run
 from data.dataset import PairDataset
 from data.loader import to_device, train_loader
 from data.openpose import DEEPFASHION_FRAME, pose_file, write_keypoints
+from data.options import DataConfig
 from data.pairs import PairLine, write_pairs
 from data.sampler import Share, StepSampler
 
@@ -155,7 +156,7 @@ def walk_epoch(root: Path, size: tuple[int, int]) -> dict[str, object]:
 
 
 def open_dataset(root: Path, size: tuple[int, int]) -> PairDataset:
-    return PairDataset(root, "train", size, "skeleton", augment_scale=1.1)
+    return PairDataset(DataConfig(root=str(root), image_size=size), "train")
 
 
 def sampler(dataset: PairDataset, num_steps: int) -> StepSampler:

@@ -52,8 +52,9 @@ class Parser(argparse.ArgumentParser):
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As usual, but overrides may stand between the flags, and an old flag is refused with its new name."""
         words = sys.argv[1:] if args is None else list(args)
+        known = self._option_string_actions
         for flag in (word.split("=")[0] for word in words):
-            if flag in _OLD_FLAGS and flag not in self._option_string_actions:
+            if flag not in known and _OLD_FLAGS.get(flag, "").split(" ")[0] in known:
                 self.error(f"{flag} is called {_OLD_FLAGS[flag]} now")
         return self.parse_intermixed_args(words, namespace)
 

@@ -109,7 +109,8 @@ def check_lines(train: list[PairLine], test: list[PairLine], allow_across: bool 
         fix = f"{make_pairs}, unless that is meant."
         findings += summarise("warning", f"{split} lines join two outfits of a person", changing, fix, WRONG_LESSON)
     several = [line.target for line in test if len(line.sources) > 1]
-    findings += summarise("warning", "test lines of several sources", several, "Only the first is used.", WRONG_SCORES)
+    fix = "Set data.num_sources to look at more than the first."
+    findings += summarise("warning", "test lines of several sources", several, fix, WRONG_SCORES)
     seen = {person_of(name) for line in train for name in (line.target, *line.sources)}
     leaked = sorted({person_of(line.target) for line in test} & seen)
     fix = f"Scores would be too good: take these people out of train.lst or test.lst, then {make_pairs}."

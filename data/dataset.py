@@ -16,8 +16,9 @@ from torch.utils.data import Dataset
 from data.draws import Draw
 from data.frames import keypoint_frame, usual_frame
 from data.openpose import Frame, pose_file, read_keypoints
+from data.options import DataConfig
 from data.pairs import PairLine, check_distinct, read_pairs, store_key
-from data.pose import PoseForm, Size, face_box, pose_form, to_image_frame
+from data.pose import Size, face_box, to_image_frame
 from data.store import ImageStore, store_path
 from images.joints import NUM_JOINTS
 from images.noise import Purpose, noise_key
@@ -46,41 +47,25 @@ class PairDataset(Dataset[Sample]):
     image; testing takes the first sources as they are.
 
     Args:
-        root: folder with `{H}-{W}` stores, `{split}_pairs.txt`, and `pose/` unless the store holds keypoints.
+        data: `root`, a folder with `{H}-{W}` stores, `{split}_pairs.txt`, and `pose/` unless the store holds keypoints;
+            and what is made of its images.
         split: `train` or `test`.
-        image_size: (H, W).
-        pose: a `pose_form`, or the name of one as published.
-        map_channels: C, of the store's condition maps; 0: none are read.
-        augment_scale: 1 for no augmentation.
         num_directions: D; 2 if a batch trains both ways.
-        num_sources: the most sources of a line that are taken at once.
         seed: of all random choices.
 
     Raises:
         ValueError: a missing or malformed pairs file, a missing store, images that it lacks, no keypoints.
     """
 
-    def __init__(
-        self,
-        root: str | Path,
-        split: str,
-        image_size: Size,
-        pose: str | PoseForm,
-        *,
-        map_channels: int = 0,
-        augment_scale: float = 1.0,
-        num_directions: int = 1,
-        num_sources: int = 1,
-        seed: int = 0,
-    ) -> None:
-        self.root, self.split, self.image_size = Path(root), split, (int(image_size[0]), int(image_size[1]))
-        self.pose_form, self.map_channels = pose_form(pose) if isinstance(pose, str) else pose, map_channels
-        self.augment_scale = augment_scale if split == "train" else 1.0
+    def __init__(self, data: DataConfig, split: str, num_directions: int = 1, seed: int = 0) -> None:
+        self.root, self.split, self.image_size = Path(data.root), split, data.image_size
+        self.pose_form, self.map_channels = data.pose_form, data.map_channels
+        self.augment_scale = data.augment_scale if split == "train" else 1.0
         self.num_directions, self.seed = num_directions, seed
-        self.store = ImageStore(store_path(root, self.image_size), self.image_size)
+        self.store = ImageStore(store_path(self.root, self.image_size), self.image_size)
         pairs_file = self.root / f"{split}_pairs.txt"
         self.table = PairTable.from_lines(read_pairs(pairs_file))
-        self.num_sources = np.minimum(np.diff(self.table.offsets), num_sources)  # of each line
+        self.num_sources = np.minimum(np.diff(self.table.offsets), data.num_sources)  # of each line
         self._check_images(pairs_file)
         self.frame = self._choose_keypoints()
 

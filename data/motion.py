@@ -14,14 +14,12 @@ from scipy.ndimage import gaussian_filter1d
 from data.frames import keypoint_frame
 from data.importers import read_openpose_frames
 from data.openpose import DEEPFASHION_FRAME, Frame, between_frames, read_keypoints
-from data.photos import place_pose
+from data.photos import place_pose, same_shape
 from images.joints import NUM_JOINTS
 from images.pixels import Size
 from images.writing import replacing
 
 _LONGEST = 100_000
-# DeepFashion's pictures are 1 % narrower than its keypoints' frame
-_SAME_SHAPE = 0.015
 
 
 class Motion(NamedTuple):
@@ -36,13 +34,9 @@ class Motion(NamedTuple):
         A frame of the image's shape is scaled; of another one that part is taken in which a photograph of all joints of
         all frames would be cropped, so that nothing is squashed and the camera stands still.
         """
-        if self.frame and abs(self.frame.width * size[0] / (self.frame.height * size[1]) - 1) < _SAME_SHAPE:
+        if self.frame and same_shape(self.frame[:2], size):
             return between_frames(self.joints, self.frame, Frame(*size, 0))
         return place_pose(self.joints.reshape(-1, 2), size).reshape(self.joints.shape)
-
-    def seen(self) -> np.ndarray:
-        """(T,) whether a frame has any joint."""
-        return np.isfinite(self.joints).all(axis=2).any(axis=1)
 
 
 def read_motion(path: str | Path) -> Motion:
@@ -65,7 +59,7 @@ def read_motion(path: str | Path) -> Motion:
         motion = _read_npz(path)
     else:
         raise ValueError(f"{path} is no pose sequence: give a folder of .json or .txt files, a .json or an .npz")
-    if not motion.seen().any():
+    if not seen(motion.joints).any():
         raise ValueError(f"{path} shows nobody in any frame; take another sequence")
     return motion
 
@@ -74,6 +68,11 @@ def write_motion(path: str | Path, joints: np.ndarray, size: Size) -> None:
     """Write (T, 18, 2) joints in pixels of an (H, W) image as an `.npz` that `read_motion` reads."""
     with replacing(path) as part, part.open("wb") as file:
         np.savez_compressed(file, joints=joints.astype(np.float32), size=np.array(size, np.int32))
+
+
+def seen(joints: np.ndarray) -> np.ndarray:
+    """(T,) whether a frame of (T, 18, 2) joints has any."""
+    return np.isfinite(joints).all(axis=2).any(axis=1)
 
 
 def fill_gaps(joints: np.ndarray, longest: int) -> np.ndarray:
@@ -105,9 +104,9 @@ def smooth(joints: np.ndarray, sigma: float) -> np.ndarray:
 
 def hold(joints: np.ndarray) -> np.ndarray:
     """(T, 18, 2) joints in which a frame without any has those of the frame before it, or else of the first after."""
-    seen = np.flatnonzero(np.isfinite(joints).all(axis=2).any(axis=1))
-    latest = np.searchsorted(seen, np.arange(len(joints)), side="right") - 1
-    return joints[seen[np.maximum(latest, 0)]]
+    shown = np.flatnonzero(seen(joints))
+    latest = np.searchsorted(shown, np.arange(len(joints)), side="right") - 1
+    return joints[shown[np.maximum(latest, 0)]]
 
 
 def _read_folder(folder: Path) -> Motion:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ import numpy as np
 from PIL import Image
 
 from images.pixels import Pixels
-from images.writing import replacing
+from images.writing import replacing, write_bytes
 
 VIDEOS = (".mp4", ".webp", ".gif")
-FASTEST = 60  # frames a second; a GIF's frames last a whole number of hundredths
+FASTEST = {".gif": 50}  # frames a second, else 60: what a GIF shows for less than two hundredths browsers show for ten
 
 
 def write_video(path: str | Path, frames: Iterable[Pixels], fps: int) -> None:
@@ -33,22 +33,31 @@ def write_video(path: str | Path, frames: Iterable[Pixels], fps: int) -> None:
         if path.suffix.lower() == ".mp4":
             _write_mp4(part, frames, fps)
         else:
-            part.write_bytes(encode_animation(frames, path.suffix.lower(), fps))
+            part.write_bytes(encode_animation(frames, path.suffix.lower(), round(1000 / fps)))
 
 
 def check_video(path: Path, fps: int) -> None:
     """Raise ValueError, before any work is done, for a file or rate that is not written, or where PyAV is missing."""
-    if path.suffix.lower() not in VIDEOS or not 1 <= fps <= FASTEST:
-        raise ValueError(f"{path} at {fps} frames a second: give {', '.join(VIDEOS)} and 1 to {FASTEST}")
-    if path.suffix.lower() == ".mp4" and find_spec("av") is None:
+    suffix = path.suffix.lower()
+    fastest = FASTEST.get(suffix, 60)
+    if suffix not in VIDEOS or not 1 <= fps <= fastest:
+        raise ValueError(f"{path} at {fps} frames a second: give {', '.join(VIDEOS)} and 1 to {fastest}")
+    if suffix == ".mp4" and find_spec("av") is None:
         raise ValueError("MP4 needs PyAV: pip install -r requirements-video.txt, or name a .webp or .gif")
 
 
-def encode_animation(frames: Iterable[Pixels], suffix: str, fps: int) -> bytes:
-    """(H, W, 3) frames as the bytes of an endless `.webp` or `.gif`."""
+def write_animation(path: str | Path, images: Sequence[Pixels], milliseconds: int = 150, hold: int = 1200) -> None:
+    """Write an endless animated WebP of (H, W, 3) images, the last one held for `hold` milliseconds."""
+    durations = [*[milliseconds] * (len(images) - 1), hold]
+    write_bytes(path, encode_animation(images, ".webp", durations))
+
+
+def encode_animation(frames: Iterable[Pixels], suffix: str, milliseconds: int | Sequence[int]) -> bytes:
+    """(H, W, 3) frames, each shown for so long, as the bytes of an endless `.webp` or `.gif`."""
     first, *rest = map(Image.fromarray, frames)
+    # lossless: lossy WebP blurs just the detail that the steps add
     options: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {"disposal": 1}
-    file, milliseconds = io.BytesIO(), round(1000 / fps)
+    file = io.BytesIO()
     first.save(file, suffix[1:], save_all=True, append_images=rest, duration=milliseconds, loop=0, **options)
     return file.getvalue()
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
 import os
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import cv2
-from PIL import Image
 
 from images.pixels import Pixels
 
@@ -67,13 +65,3 @@ def encode_image(image: Pixels, suffix: str = ".png", jpeg_quality: int = 95) ->
     options = [cv2.IMWRITE_JPEG_QUALITY, jpeg_quality] if suffix.lower() in (".jpg", ".jpeg") else []
     # OpenCV's PNGs take a third of Pillow's time, and free the interpreter meanwhile
     return cv2.imencode(suffix.lower(), image[..., ::-1], options)[1].tobytes()
-
-
-def write_animation(path: str | Path, images: Sequence[Pixels], milliseconds: int = 150, hold: int = 1200) -> None:
-    """Write an endless animated WebP of (H, W, 3) images, the last one held for `hold` milliseconds."""
-    first, *rest = (Image.fromarray(image) for image in images)
-    durations = [*[milliseconds] * len(rest), hold]
-    file = io.BytesIO()
-    # lossless: lossy WebP blurs just the detail that the steps add
-    first.save(file, "WEBP", save_all=True, append_images=rest, duration=durations, loop=0, lossless=True)
-    write_bytes(path, file.getvalue())

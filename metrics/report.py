@@ -246,6 +246,7 @@ def _values(name: str, means: Mapping[str, Any], metrics: Sequence[str]) -> list
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Lines of a table; numbers that are not whole with four places."""
     cells = [[_cell(value) for value in row] for row in rows]
     return [f"| {' | '.join(row)} |" for row in [list(header), ["---"] * len(header), *cells]]
 

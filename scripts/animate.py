@@ -20,12 +20,12 @@ import numpy as np
 from tqdm import tqdm
 
 from config.cli import run
-from data.motion import fill_gaps, hold, read_motion, smooth
+from data.motion import fill_gaps, hold, read_motion, seen, smooth
 from images.pixels import Pixels
 from images.video import VIDEOS, check_video, write_video
 from images.writing import check_place, write_image
 from studio.animation import animate, evenly
-from studio.commands import SOURCE, drawing_parser, open_studio
+from studio.commands import add_source, drawing_parser, open_studio
 from studio.people import shown_pose
 from studio.pictures import labelled_grid
 from studio.pipeline import StepPose
@@ -36,7 +36,7 @@ SHOWN = 8  # frames of the strip
 
 def parse() -> argparse.Namespace:
     parser = drawing_parser("Draw a person in every pose of a sequence.")
-    parser.add_argument("--source", required=True, action="append", help=f"{SOURCE}; may be given several times")
+    add_source(parser)
     parser.add_argument("--poses", required=True, help="a folder of .json or .txt files, a .json or an .npz")
     parser.add_argument("--output", type=Path, default=Path("out.mp4"), help=f"the video to write: {', '.join(VIDEOS)}")
     parser.add_argument("--fps", type=int, default=25, help="frames a second of the video")
@@ -76,10 +76,10 @@ def check(arguments: argparse.Namespace) -> None:
 def prepared(joints: np.ndarray, arguments: argparse.Namespace) -> np.ndarray:
     """(T, 18, 2) joints as they are drawn: filled, smoothed, and without frames that show nobody."""
     joints = smooth(fill_gaps(joints, arguments.fill), arguments.smooth)
-    seen = np.isfinite(joints).all(axis=2).any(axis=1)
-    if not seen.all():
-        LOG.info("%d of %d frames show nobody: --nobody %s", (~seen).sum(), len(seen), arguments.nobody)
-    return joints[seen] if arguments.nobody == "skip" else hold(joints)
+    shown = seen(joints)
+    if not shown.all():
+        LOG.info("%d of %d frames show nobody: --nobody %s", (~shown).sum(), len(shown), arguments.nobody)
+    return joints[shown] if arguments.nobody == "skip" else hold(joints)
 
 
 def keeping(frames: Iterator[Pixels], wanted: list[int], kept: dict[int, Pixels], progress: tqdm) -> Iterator[Pixels]:

@@ -14,7 +14,7 @@ import sys
 from config.cli import picture_path, run
 from images.writing import write_image
 from studio.blending import exchange_strip, interpolation_strip
-from studio.commands import POSE, add_sources, albums, drawing_parser, open_studio
+from studio.commands import add_pose, add_sources, albums, drawing_parser, open_studio
 from studio.regions import REGIONS, mask_from_file, region_mask
 
 LOG = logging.getLogger(__name__)
@@ -22,7 +22,7 @@ LOG = logging.getLogger(__name__)
 
 def parse() -> argparse.Namespace:
     parser = drawing_parser("Draw a person with the texture of two sources.")
-    parser.add_argument("--pose", required=True, help=f"whose pose: {POSE}")
+    add_pose(parser)
     add_sources(parser, "two")
     parser.add_argument("--count", type=int, default=7, help="images of a fade, from all of A to all of B")
     parser.add_argument("--region", help=f"take this region from B: {', '.join(REGIONS)}")

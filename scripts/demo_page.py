@@ -135,8 +135,9 @@ def step_plots(steps: list[dict[str, Any]], copy: dict[str, Any]) -> list[tuple[
 
 def strips_of(models: dict[str, Drawn], system: str, arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
     """Names of the columns, and rows of source, pose, the image of every step and the target, of unseen people."""
-    config = load_config(arguments.result / system / "config.yaml", [f"data.image_size={list(arguments.size)}"])
-    dataset = PairDataset(arguments.root, "test", config.data.image_size, config.data.pose_form)
+    keys = [f"data.root={arguments.root}", f"data.image_size={list(arguments.size)}"]
+    config = load_config(arguments.result / system / "config.yaml", keys)
+    dataset = PairDataset(config.data, "test")
     columns = [(model.title, folder) for model in models.values() for folder in model.steps]
     columns = [
         (title if folder == last_of(title, columns) else f"{title}, {folder.name.replace('_0', ' ')}", folder)

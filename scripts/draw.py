@@ -22,7 +22,7 @@ from config.cli import picture_path, run
 from images.pixels import to_uint8
 from images.strips import strip
 from images.writing import write_image
-from studio.commands import POSE, SOURCE, Studio, drawing_parser, open_studio
+from studio.commands import Studio, add_pose, add_source, drawing_parser, open_studio
 from studio.mixing import source_pairs
 from studio.people import Person, shown_pose
 from studio.photographs import overlay
@@ -33,9 +33,8 @@ LOG = logging.getLogger(__name__)
 
 def parse() -> argparse.Namespace:
     parser = drawing_parser("Draw the person of a photograph in another pose.")
-    words = f"who is drawn: {SOURCE}; may be given several times"
-    parser.add_argument("--source", required=True, action="append", help=words)
-    parser.add_argument("--pose", required=True, help=f"whose pose: {POSE}")
+    add_source(parser)
+    add_pose(parser)
     parser.add_argument("--output", type=picture_path, default="out.png", help="the picture to write")
     parser.add_argument("--steps", action="store_true", help="the image of every step too, OUT_step_00 and so on")
     parser.add_argument("--strip", action="store_true", help="source, pose and every step in one, OUT_strip")

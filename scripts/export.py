@@ -17,13 +17,14 @@ from torch import Tensor, nn
 
 from config.cli import Parser, add_which_iter, run
 from config.load import dump_config
+from config.schema import Config
 from evaluation.manifest import weights_hash
 from images.writing import write_text
 from metrics.report import Report, read_json
 from models.rollout import Pair
 from studio.card import model_card
 from studio.pipeline import StepPose
-from trainers.checkpoints import FORMAT
+from trainers.checkpoints import FORMAT, list_checkpoints
 from trainers.stored import CONFIG_FILE, WEIGHTS_FILE
 
 LOG = logging.getLogger(__name__)
@@ -52,22 +53,36 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
+    is_program = arguments.format != "safetensors"
+    if is_program and arguments.half:
+        raise ValueError(f"--half is for weights; leave it out, or take --format safetensors, not {arguments.format}")
+    if not is_program and arguments.num_sources != 1:
+        raise ValueError(f"--num_sources is {arguments.num_sources}: weights take any number; leave it out")
+    folder = Path(arguments.output)
+    if list_checkpoints(folder / "checkpoints"):  # whose place the export would take
+        raise ValueError(f"{folder} is a run; name another --output")
     model = StepPose.load(arguments.model, which=arguments.which_iter)
     report = read_report(arguments.report, model) if arguments.report else None
-    folder = Path(arguments.output)
     if arguments.num_sources < 1 or (arguments.num_sources > 1 and not model.generator.takes_several):
         most = "one or more photographs" if model.generator.takes_several else "one photograph"
         raise ValueError(f"--num_sources is {arguments.num_sources}: this model takes {most}")
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / CONFIG_FILE).write_text(dump_config(model.config))
-    if arguments.format == "safetensors":
-        file = save_weights(model, folder, arguments.half)
-    else:
+    write_text(folder / CONFIG_FILE, dump_config(shared(model.config)))
+    if is_program:
         save = {"torch_export": save_program, "onnx": save_onnx}[arguments.format]
         file, difference = save(model, folder, arguments.num_sources)
         LOG.info("the program's images differ from the model's by at most %.1e", difference)
+    else:
+        file = save_weights(model, folder, arguments.half)
     write_text(folder / CARD_FILE, model_card(model, folder, arguments.licence, report, arguments.num_sources))
     LOG.info("wrote %s (%.1f MB), %s and %s", file, file.stat().st_size / 1e6, CONFIG_FILE, CARD_FILE)
+
+
+def shared(config: Config) -> Config:
+    """A run's config without what its machine alone has: folders, and the networks that it began with."""
+    trainer, protocol = config.trainer, config.trainer.eval_protocol
+    places = {"start_from": None, "eval_protocol": protocol and Path(protocol).name}
+    data = config.data.model_copy(update={"root": f"dataset/{Path(config.data.root).name}"})
+    return config.model_copy(update={"data": data, "trainer": trainer.model_copy(update=places)})
 
 
 def read_report(path: Path, model: StepPose) -> Report:
@@ -86,7 +101,7 @@ def save_weights(model: StepPose, folder: Path, half: bool = False) -> Path:
     state = {name: value.contiguous() for name, value in model.generator.state_dict().items()}
     if half:
         state = {name: value.half() if value.is_floating_point() else value for name, value in state.items()}
-    metadata = {"step": str(model.trained_steps), "format": str(FORMAT), "config": dump_config(model.config)}
+    metadata = {"step": str(model.trained_steps), "format": str(FORMAT), "config": dump_config(shared(model.config))}
     save_file(state, path, metadata=metadata)
     return path
 
@@ -118,14 +133,11 @@ def save_program(model: StepPose, folder: Path, num_sources: int = 1) -> tuple[P
     Raises:
         ValueError: the difference exceeds `TOLERANCE`.
     """
-    everything = AllSteps(model).eval()
-    batch = {0: torch.export.Dim("batch", min=1, max=1024)}
+    path = folder / PROGRAM_FILE
+    torch.export.save(_program(model, num_sources), path)
+    loaded, inputs = torch.export.load(path).module(), _example(model, 3, num_sources)
     with torch.no_grad():
-        program = torch.export.export(everything, _example(model, 2, num_sources), dynamic_shapes=(batch,) * 4)
-        path = folder / PROGRAM_FILE
-        torch.export.save(program, path)
-        loaded, inputs = torch.export.load(path).module(), _example(model, 3, num_sources)
-        difference = float((loaded(*inputs) - everything(*inputs)).abs().max())
+        difference = float((loaded(*inputs) - AllSteps(model)(*inputs)).abs().max())
     return path, _accepted(difference)
 
 
@@ -139,16 +151,13 @@ def save_onnx(model: StepPose, folder: Path, num_sources: int = 1) -> tuple[Path
         import onnxscript  # noqa: F401  (what torch.onnx is made with)
     except ModuleNotFoundError as error:
         raise ValueError(f"{error.name} is not installed; pip install -r requirements-onnx.txt") from None
-    everything, path = AllSteps(model).eval(), folder / ONNX_FILE
-    batch = {0: torch.export.Dim("batch", min=1, max=1024)}
+    path = folder / ONNX_FILE
     torch.onnx.export(
-        everything,
-        _example(model, 2, num_sources),
-        path,
+        _program(model, num_sources),
+        f=path,
         input_names=INPUTS,
         output_names=["images"],
         dynamo=True,
-        dynamic_shapes=(batch,) * 4,
         external_data=False,
         verbose=False,
     )
@@ -157,8 +166,20 @@ def save_onnx(model: StepPose, folder: Path, num_sources: int = 1) -> tuple[Path
         inputs = _example(model, count, num_sources)
         (images,) = session.run(None, {name: x.numpy() for name, x in zip(INPUTS, inputs, strict=True)})
         with torch.no_grad():
-            differences.append(float((torch.from_numpy(images) - everything(*inputs)).abs().max()))
+            differences.append(float((torch.from_numpy(images) - AllSteps(model)(*inputs)).abs().max()))
     return path, _accepted(max(differences))
+
+
+def _program(model: StepPose, num_sources: int) -> torch.export.ExportedProgram:
+    """All S steps for any batch size, without the lines of code that they come from, whose paths name folders here."""
+    batch = {0: torch.export.Dim("batch", min=1, max=1024)}
+    with torch.no_grad():
+        example = _example(model, 2, num_sources)
+        program = torch.export.export(AllSteps(model).eval(), example, dynamic_shapes=(batch,) * 4)
+    for module in program.graph_module.modules():
+        for node in getattr(module, "graph", torch.fx.Graph()).nodes:
+            node.meta.pop("stack_trace", None)
+    return program
 
 
 def _accepted(difference: float) -> float:

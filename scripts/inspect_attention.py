@@ -14,7 +14,7 @@ import numpy as np
 
 from config.cli import run
 from images.writing import write_image
-from studio.commands import POSE, SOURCE, drawing_parser, open_studio
+from studio.commands import add_pose, add_source, drawing_parser, open_studio
 from studio.inside import Pixel, look_inside, reading_sheet, texture_sheet
 from studio.mixing import source_pairs
 
@@ -23,9 +23,8 @@ LOG = logging.getLogger(__name__)
 
 def parse() -> argparse.Namespace:
     parser = drawing_parser("Overlays of what a model reads from the source.")
-    words = f"who is drawn: {SOURCE}; may be given several times"
-    parser.add_argument("--source", required=True, action="append", help=words)
-    parser.add_argument("--pose", required=True, help=f"whose pose: {POSE}")
+    add_source(parser)
+    add_pose(parser)
     parser.add_argument("--step", type=int, help="which step to look into (default: the last)")
     parser.add_argument(
         "--pixel", type=int, nargs=2, action="append", metavar=("X", "Y"), help="target pixel (default: some joints)"

@@ -1,4 +1,4 @@
-"""A synthetic person's walk or turn as a pose sequence for scripts.animate: assets/walk.npz was made so.
+"""A synthetic person's walk or turn as a pose sequence for scripts.animate: assets/motions/walk.npz was made so.
 
 python -m scripts.make_motion --motion walk --output walk.npz
 """

@@ -20,7 +20,7 @@ from metrics.plots import line_plot
 from models.families import build_generator
 from models.generator import Generator
 from models.layers import advance_spectral_norm
-from trainers.checkpoints import saved_config
+from trainers.checkpoints import list_checkpoints, saved_config
 from trainers.distributed import World, connect
 from trainers.engine import Engine
 from trainers.post_hoc import rebuild
@@ -37,7 +37,7 @@ def parse() -> argparse.Namespace:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="a run: its name or folder")
     parser.add_argument("--lengths", type=float, nargs="+", required=True, help="shares of the training, below 0.28")
-    parser.add_argument("--output", type=Path, help="folder of a run to write, with the average of the one length")
+    parser.add_argument("--output", type=Path, help="folder to write, a model of the average of the one length")
     return parser.parse_args()
 
 
@@ -50,6 +50,8 @@ def main() -> None:
         return
     if len(arguments.lengths) > 1:
         raise ValueError("--output takes one average; give --lengths one number")
+    if list_checkpoints(arguments.output / "checkpoints"):  # which the new one would take the place of
+        raise ValueError(f"{arguments.output} already has checkpoints; name another --output")
     generator, newest = averaged(folder, arguments.lengths[0])
     state = {"step": newest["step"], "config": newest["config"], "generator_ema": generator.state_dict()}
     file = save_checkpoint(arguments.output / "checkpoints", state, keep=1)
@@ -74,7 +76,8 @@ def write_scores(folder: Path, lengths: Sequence[float], world: World) -> None:
         generator, newest = averaged(folder, length)
         if not found:
             config = saved_config(newest["config"])
-            config = config.model_copy(update={"trainer": config.trainer.model_copy(update={"eval_every": 1})})
+            scored = {"trainer": config.trainer.model_copy(update={"eval_every": 1}), "discriminator": None}
+            config = config.model_copy(update=scored)
             validation = Validation(config, world, training_pairs(config), folder / "eval_cache")
             engine = Engine(config, world)
         engine.generator_ema.load_state_dict(generator.state_dict())

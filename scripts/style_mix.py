@@ -13,7 +13,7 @@ import sys
 
 from config.cli import picture_path, run
 from images.writing import write_image
-from studio.commands import POSE, add_sources, albums, drawing_parser, open_studio
+from studio.commands import add_pose, add_sources, albums, drawing_parser, open_studio
 from studio.mixing import mix_grid, mix_strip
 
 LOG = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ LOG = logging.getLogger(__name__)
 
 def parse() -> argparse.Namespace:
     parser = drawing_parser("Draw a person with one source until a step and with another one from there on.")
-    parser.add_argument("--pose", required=True, help=f"whose pose: {POSE}")
+    add_pose(parser)
     add_sources(parser, "two or more")
     parser.add_argument("--switch", type=int, nargs="+", help="the steps at which the next source takes over")
     parser.add_argument("--grid", action="store_true", help="all switch steps by all pairs of sources, in one picture")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from metrics.html import interval, number
 from metrics.pages import title_of
-from metrics.report import Report, metric_names
+from metrics.report import Report, markdown_table, metric_names
 from studio.pipeline import StepPose
 
 NO_LICENCE = "not stated; weights stay under the terms of the data and the weights that they come from"
@@ -36,14 +35,15 @@ def model_card(model: StepPose, folder: Path, licence: str | None, report: Repor
         num_sources: photographs of a person that the program takes.
     """
     height, width = model.image_size
+    place = folder.name if folder.is_absolute() else folder.as_posix()  # not where it lies on this machine
     several = f"Of {num_sources} sources `source` and `source_pose` are (B, {num_sources}, ...). " * (num_sources > 1)
     lines = ["---", "library_name: steppose", *([f"license: {licence}"] if licence else []), "---"]
     lines += [f"# {folder.name}", "", "Draws the person of one photograph in another pose, with StepPose."]
-    lines += ["", *_table(["", ""], _facts(model, licence)), "", "## Scores", "", *_scores(report)]
+    lines += ["", *markdown_table(["", ""], _facts(model, licence)), "", "## Scores", "", *_scores(report)]
     lines += ["", "## How to load", ""]
     for name, code in LOADING.items():
         if (folder / name).is_file():
-            lines += ["```python", code.format(place=folder.as_posix()), "```"]
+            lines += ["```python", code.format(place=place), "```"]
     lines += [
         "",
         f"`source` is (B, 3, {height}, {width}) in [-1, 1], `pose` and `source_pose` (B, "
@@ -56,7 +56,8 @@ def model_card(model: StepPose, folder: Path, licence: str | None, report: Repor
 def _facts(model: StepPose, licence: str | None) -> list[list[Any]]:
     config = model.config
     parameters = sum(parameter.numel() for parameter in model.generator.parameters())
-    begun = [["began with", f"the networks of {config.trainer.start_from}"]] if config.trainer.start_from else []
+    start = config.trainer.start_from
+    begun = [["began with", f"the networks of {Path(start).name}"]] if start else []
     return [
         ["generator", f"{config.generator.kind}, {parameters:,} parameters"],
         ["steps", f"{model.num_steps}, schedule {config.schedule.kind}"],
@@ -77,9 +78,5 @@ def _scores(report: Report | None) -> list[str]:
     return [
         f"{report['counts']['pairs']} test pairs, protocol `{protocol['name']}`: {protocol['description']}.",
         "",
-        *_table(["metric", "mean", "95 % interval"], rows),
+        *markdown_table(["metric", "mean", "95 % interval"], rows),
     ]
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
-    return [f"| {' | '.join(map(str, row))} |" for row in (header, ["---"] * len(header), *rows)]

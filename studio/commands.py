@@ -11,7 +11,6 @@ from studio.photographs import People
 from studio.pipeline import StepPose
 
 SOURCE = "a photograph with its keypoints beside it or without, or an image of the dataset"
-POSE = f"{SOURCE}, or a file of keypoints (.txt, or OpenPose's .json)"
 
 
 class Studio(NamedTuple):
@@ -33,6 +32,18 @@ def drawing_parser(description: str) -> Parser:
         "--detector", choices=(*DETECTORS, "none"), default="rcnn", help="finds joints where no file has them"
     )
     return parser
+
+
+def add_source(parser: Parser) -> None:
+    """The flag `--source`, once for each photograph of the one person."""
+    words = f"who is drawn: {SOURCE}; may be given several times"
+    parser.add_argument("--source", required=True, action="append", help=words)
+
+
+def add_pose(parser: Parser) -> None:
+    """The flag `--pose`."""
+    words = f"whose pose: {SOURCE}, or a file of keypoints (.txt, or OpenPose's .json)"
+    parser.add_argument("--pose", required=True, help=words)
 
 
 def add_sources(parser: Parser, number: str) -> None:

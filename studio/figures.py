@@ -53,7 +53,7 @@ def panel(content: str, done: bool) -> str:
 
 def moving(frames: Sequence[np.ndarray], caption: str, fps: int) -> str:
     """(H, W, 3) frames as a moving picture with its caption, as HTML; the browser makes a square of every pixel."""
-    data = base64.b64encode(encode_animation(frames, ".webp", fps)).decode()
+    data = base64.b64encode(encode_animation(frames, ".webp", round(1000 / fps))).decode()
     height, width, _ = scaled(frames[0]).shape
     image = f'<img src="data:image/webp;base64,{data}" width="{width}" height="{height}" alt="{html.escape(caption)}">'
     return f"<figure>{image}<figcaption>{html.escape(caption)}</figcaption></figure>"

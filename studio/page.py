@@ -11,6 +11,7 @@ from PIL import Image
 
 from data.detectors import Detector
 from data.motion import read_motion
+from data.photos import same_shape
 from data.pose import scale_joints
 from images.pixels import to_uint8
 from images.skeleton import draw_over
@@ -28,7 +29,6 @@ from studio.uploads import Photo, joints_from_text, joints_to_text, uploaded_joi
 Source = int | Photo
 # with the joints of it, as the editor's text
 Kept = tuple[Source | None, object]
-_SAME_SHAPE = 0.02
 MOST_KEPT = 3
 MOTIONS = {path.stem: path for path in sorted(Path(__file__).parents[1].glob("assets/motions/*.npz"))}
 FPS = 25
@@ -102,7 +102,7 @@ class Page:
         """Whose pose to draw: joints dragged over nothing or over a photograph, or a person with the same joints."""
         choice = self.choices[name]
         (joints, size), wanted = joints_from_text(text), choice.model.image_size
-        if photo or abs(size[1] / size[0] * wanted[0] / wanted[1] - 1) > _SAME_SHAPE:
+        if photo or not same_shape(size, wanted):
             return _cropped(photo.image if photo else blank(size), joints, choice)
         joints = scale_joints(joints, size, wanted)
         alike = (person for person in choice.people if np.allclose(person.joints, joints, atol=0.1, equal_nan=True))

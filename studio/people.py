@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from config.schema import DataConfig
 from data.dataset import PairDataset
+from data.options import DataConfig
 from data.pairs import store_key
 from data.pose import to_image_frame
 from images.strips import pose_picture
@@ -67,7 +67,7 @@ class Gallery:
     """
 
     def __init__(self, data: DataConfig) -> None:
-        self._dataset = PairDataset(data.root, "test", data.image_size, data.pose_form, map_channels=data.map_channels)
+        self._dataset = PairDataset(data, "test")
         self.image_size = data.image_size
         self.frame = self._dataset.frame
 

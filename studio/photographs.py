@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from config.schema import DataConfig
 from data.detectors import Detector
 from data.frames import check_frame, check_photo_frame, keypoint_frame
 from data.importers import read_openpose_frame, read_openpose_json
 from data.openpose import DEEPFASHION_FRAME, Frame, between_frames, pose_file, read_keypoints
-from data.photos import crop_person, picture_size, place_pose
+from data.options import DataConfig
+from data.photos import crop_person, picture_size, place_pose, same_shape
 from data.pose import scale_joints, to_image_frame
 from data.store import store_path
 from images.joints import NUM_JOINTS
@@ -27,8 +27,6 @@ from studio.people import Gallery, Person
 from studio.pipeline import StepPose
 
 KEYPOINT_SUFFIXES = (".txt", ".json")
-# DeepFashion's pictures are 1 % narrower than its keypoints' frame; a photograph of 3:2 would be 3 % off
-_SAME_SHAPE = 0.015
 _OVERLAY_HEIGHT = 512
 
 
@@ -54,15 +52,10 @@ def frame_photograph(image: Image.Image, joints: np.ndarray | None, frame: Frame
     """
     if joints is None:
         joints = np.full((NUM_JOINTS, 2), np.nan)
-        if has_shape(image, frame):
+        if same_shape((image.height, image.width), frame[:2]):
             return Photograph(image, joints, frame)
     picture, moved = crop_person(image, joints, picture_size(frame))
     return Photograph(picture, moved, _pixels_of(picture))
-
-
-def has_shape(image: Image.Image, frame: Frame) -> bool:
-    """Whether an image has the shape of a dataset's pictures, so that it need not be cropped."""
-    return abs(image.width / image.height * frame.height / frame.width - 1) < _SAME_SHAPE
 
 
 def read_photograph(path: str | Path, frame: Frame, detector: Detector | None = None) -> Photograph:
@@ -90,7 +83,7 @@ def read_photograph(path: str | Path, frame: Frame, detector: Detector | None = 
     if file.suffix == ".json":
         return frame_photograph(image, _openpose_joints(file, pixels), frame)
     keypoints, own = _read_text(file, frame)
-    if _root(path, "img") or has_shape(image, own):
+    if _root(path, "img") or same_shape(pixels[:2], own[:2]):
         return Photograph(image, keypoints, own)
     return frame_photograph(image, between_frames(keypoints, own, pixels), frame)
 

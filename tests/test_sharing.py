@@ -46,6 +46,7 @@ def test_what_a_dockerfile_copies_and_installs_is_there(name):
                 needed = {file, *re.findall(r"^-r (\S+)", (ROOT / file).read_text(), re.MULTILINE)}
                 assert needed <= copied, f"{needed - copied} are installed before they are copied"
     assert all((ROOT / file).is_file() for file in copied)
+    assert {"requirements-page.txt", "requirements-video.txt"} <= copied, "the page, or scripts.animate, does not run"
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)

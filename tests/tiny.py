@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from data.dataset import PairDataset
+from data.options import DataConfig
+
 SIZE = (64, 48)
 
 COMMON = [
@@ -48,3 +53,10 @@ def overrides(system: str, root: object, *more: str) -> list[str]:
     discriminator = {"nted": "stylegan2", "dptn": "residual", "unet": "patch"}[system]
     vgg = [] if system == "unet" else [f"objective={{{VGG}}}"]
     return [f"data.root={root}", *COMMON, *GENERATORS[system], DISCRIMINATORS[discriminator], *vgg, *more]
+
+
+def pair_dataset(root: object, split: str, size: tuple[int, int], pose: str, **options: Any) -> PairDataset:
+    """Pairs of images of `size` (H, W), not augmented unless `options`, of `DataConfig` and `PairDataset`, say so."""
+    own = {name: options.pop(name) for name in ("num_directions", "seed") if name in options}
+    values = {"root": str(root), "image_size": size, "pose": pose, "augment_scale": 1, **options}
+    return PairDataset(DataConfig.model_validate(values), split, **own)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import torch
 
-from config.schema import DataConfig
 from data.loader import Batch
+from data.options import DataConfig
 from losses.objective import Terms
+from trainers.distributed import World
 
 
 class BadLines:
@@ -30,7 +31,7 @@ class BadLines:
                 f"({self.most}); find them with python -m scripts.check_data"
             )
 
-    def terms(self, num_processes: int) -> Terms:
+    def terms(self, world: World) -> Terms:
         """`bad_pairs`, whose mean over the processes is how many pairs all have skipped since the last call."""
-        count, self.num_new = self.num_new * num_processes, 0
-        return {"bad_pairs": torch.tensor(float(count))} if self.skips else {}
+        count, self.num_new = self.num_new * world.size, 0
+        return {"bad_pairs": torch.tensor(float(count), device=world.device)} if self.skips else {}

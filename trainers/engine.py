@@ -98,9 +98,15 @@ class Engine:
         return {"config": dump_config(self.config), **counters, **parts}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Continue from what `state` gave; what an imported checkpoint may lack starts afresh, with a warning."""
+        """Continue from what `state` gave; what an imported checkpoint may lack starts afresh, with a warning.
+
+        Raises:
+            ValueError: it holds an average alone.
+        """
+        if "generator" not in state:
+            raise ValueError("the checkpoint has no generator to train on; begin a new run with trainer.start_from")
         for name, part in self._stateful().items():
-            if name not in state and name not in ("generator", "generator_ema"):
+            if name not in state and name != "generator_ema":
                 LOG.warning("the checkpoint holds no %s; it starts afresh", name)
             elif isinstance(part, nn.Module):
                 part.load_state_dict(state[name])

@@ -46,12 +46,18 @@ def read_model(name: str | Path, which: int | None = None) -> tuple[Path, dict[s
         which: step of the checkpoint in a run's folder; None for the newest.
 
     Raises:
-        ValueError: nothing there, a damaged file, or one with code in it.
+        ValueError: nothing there, a damaged file, one with code in it, or a file of another step than `which`.
     """
     path = find_model(name)
     export = path if path.suffix == ".safetensors" else path / WEIGHTS_FILE
-    if export.is_file():
-        return export, _read_export(export)
+    file, state = (export, _read_export(export)) if export.is_file() else _read_checkpoint(path, which)
+    if which not in (None, state["step"]):
+        raise ValueError(f"{file} is of step {state['step']}, not {which}; leave the step out")
+    return file, state
+
+
+def _read_checkpoint(path: Path, which: int | None) -> tuple[Path, dict[str, Any]]:
+    """A checkpoint by its file or its run's folder."""
     file = path if path.suffix == ".pt" else find_checkpoint(path / "checkpoints", which)
     if file is None:
         raise ValueError(f"no checkpoint in {path / 'checkpoints'}; train with train.py --name {path.name} first")

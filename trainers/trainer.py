@@ -134,7 +134,7 @@ class Trainer:
         """
         settings, step, stopping = self.config.trainer, self.engine.step, ending is not Ending.GOING_ON
         if stopping or step % settings.log_every == 0:
-            values = self.world.mean(terms | self.bad_lines.terms(self.world.size))
+            values = self.world.mean(terms | self.bad_lines.terms(self.world))
             names = ("gan", "step_nll", "d_real", "d_fake")
             progress.set_postfix({name: f"{values[name]:.3f}" for name in names if name in values})
             if log:
@@ -265,18 +265,7 @@ class Trainer:
 
 def training_pairs(config: Config) -> PairDataset:
     """The training pairs of a run; raises ValueError where they cannot be read."""
-    data = config.data
-    return PairDataset(
-        data.root,
-        "train",
-        data.image_size,
-        data.pose_form,
-        map_channels=data.map_channels,
-        augment_scale=data.augment_scale,
-        num_directions=2 if config.rollout.bidirectional else 1,
-        num_sources=data.num_sources,
-        seed=config.seed,
-    )
+    return PairDataset(config.data, "train", 2 if config.rollout.bidirectional else 1, config.seed)
 
 
 def micro_batches(config: Config, world_size: int) -> tuple[int, int]:

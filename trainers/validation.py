@@ -123,16 +123,7 @@ class Validation:
 
 def test_pairs(config: Config) -> PairDataset:
     """The test pairs of a run; raises ValueError where they cannot be read."""
-    data = config.data
-    return PairDataset(
-        data.root,
-        "test",
-        data.image_size,
-        data.pose_form,
-        map_channels=data.map_channels,
-        num_sources=data.num_sources,
-        seed=config.seed,
-    )
+    return PairDataset(config.data, "test", seed=config.seed)
 
 
 def spread(length: int, count: int) -> list[int]:

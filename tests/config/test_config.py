@@ -80,6 +80,23 @@ def test_a_bad_override_is_one_line_with_the_fix(override, message):
     assert message in str(caught.value)
 
 
+NO_HEAD = {
+    "one step": ["schedule.num_steps=1", "rollout.window=null"],
+    "a discriminator that is told": ["discriminator.step=projection"],
+    "no discriminator": ["discriminator=null", *(f"objective.{name}=0" for name in ("gan", "step", "r1_gamma"))],
+}
+
+
+@pytest.mark.parametrize("why", NO_HEAD)
+def test_a_placebo_needs_a_head_that_could_be_taught(why):
+    assert load_config("config/nted_256.yaml", ["objective.step_labels=shuffled"]).has_step_head
+    assert not load_config("config/nted_256.yaml", NO_HEAD[why]).has_step_head
+    with pytest.raises(
+        ValueError, match=r"step_labels is shuffled, but there is no step head .* set objective\.step_l"
+    ):
+        load_config("config/nted_256.yaml", [*NO_HEAD[why], "objective.step_labels=shuffled"])
+
+
 def test_an_unknown_key_in_a_file_names_the_file_that_wrote_it(tmp_path):
     (tmp_path / "base.yaml").write_text(Path("config/nted_256.yaml").read_text().replace("base: base.yaml", "sed: 1"))
     (tmp_path / "mine.yaml").write_text("base: base.yaml\nseed: 3\n")

@@ -16,12 +16,13 @@ from data.openpose import pose_file, read_keypoints
 from data.pose import POSE_FORMS, to_image_frame
 from data.sampler import Share, StepSampler
 from data.store import ImageStore, store_path
+from tests.tiny import pair_dataset
 
 SIZE = (64, 48)
 
 
 def dataset(root: Path, split: str = "train", pose: str = "skeleton", **options) -> PairDataset:
-    return PairDataset(root, split, SIZE, pose, **({"augment_scale": 1.2, "num_directions": 2, "seed": 3} | options))
+    return pair_dataset(root, split, SIZE, pose, **({"augment_scale": 1.2, "num_directions": 2, "seed": 3} | options))
 
 
 def equal(first: dict, second: dict) -> bool:
@@ -145,7 +146,7 @@ def test_images_that_the_store_lacks_are_named_at_the_start(tree: Path, root: Pa
 
 def test_a_store_of_another_size_is_named(tree: Path, root: Path) -> None:
     shutil.copytree(root / "64-48", tree / "128-96")
-    data = PairDataset(tree, "train", (128, 96), "joints")
+    data = pair_dataset(tree, "train", (128, 96), "joints")
     with pytest.raises(ValueError, match=r"64x48 .*expected 128x96 .*--size 128-96"):
         data[Draw(0, 0)]
     assert len(ImageStore(store_path(tree, (128, 96)))) == 9

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data.dataset import PairDataset
 from data.openpose import pose_file, write_keypoints
 from data.pairs import read_pairs
 from scripts import check_data, make_pairs
 from tests.data.conftest import run_script, standing
 from tests.data.test_names import pairs_of, prepare, write_images
+from tests.tiny import pair_dataset
 
 
 def make(root: Path, *options: object) -> int:
@@ -30,7 +30,7 @@ def test_three_photographs_of_one_person_are_all_for_training_and_told(
     assert f"{root / 'test_pairs.txt'} is not written: there are no pairs for it" in caplog.text
     assert not (root / "test_pairs.txt").exists()
     assert prepare(root) == 0 and run_script(check_data.main, "--root", root, "--output", tmp_path / "s.png") == 0
-    assert len(PairDataset(root, "train", (16, 12), "joints")) == 3
+    assert len(pair_dataset(root, "train", (16, 12), "joints")) == 3
 
 
 def test_of_two_people_one_trains_and_one_tests(tmp_path: Path) -> None:

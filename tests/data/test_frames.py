@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data.dataset import PairDataset
 from data.frames import frame_file, frame_problem, frame_text, keypoint_frame, parse_frame, read_frame, write_frame
 from data.openpose import DEEPFASHION_FRAME, Frame, between_frames, pose_file, read_keypoints, write_keypoints
 from data.pose import to_image_frame
@@ -24,6 +23,7 @@ from scripts import check_data, import_poses, prepare_data
 from studio.photographs import read_photograph
 from studio.uploads import uploaded_joints
 from tests.data.conftest import NAMES, run_script, standing
+from tests.tiny import pair_dataset
 
 FLAT = [f"fashionWOMENDressesid0000000{person}01_{view}.jpg" for person in (1, 2, 3) for view in ("1front", "3back")]
 # a person in the middle of an image of 256x176 without a border
@@ -108,7 +108,7 @@ def test_a_stated_frame_is_kept_in_the_store(tree: Path, stated: str) -> None:
     assert run_script(prepare_data.main, *arguments, *flag) == 0
     meta = ImageStore(tree / "64-48").meta
     assert meta and meta.frame == frame
-    sample = PairDataset(tree, "test", (64, 48), "joints")[0]
+    sample = pair_dataset(tree, "test", (64, 48), "joints")[0]
     np.testing.assert_allclose(sample["target_face"], (CROPPED * (48 / 176, 0.25))[[14, 15]].ravel(), rtol=1e-5)
 
 
@@ -128,7 +128,7 @@ def test_a_published_store_takes_the_frame_stated_beside_its_keypoints(tree: Pat
         transaction.delete(b"meta")
     rewrite(tree, CROPPED)
     write_frame(tree, Frame(256, 176, 0))
-    sample = PairDataset(tree, "test", (64, 48), "joints")[0]
+    sample = pair_dataset(tree, "test", (64, 48), "joints")[0]
     np.testing.assert_allclose(sample["target_face"], (CROPPED * (48 / 176, 0.25))[[14, 15]].ravel(), rtol=1e-5)
 
 
@@ -144,7 +144,7 @@ def test_keypoints_beside_a_published_market_store_are_in_its_frame(tmp_path: Pa
     for name in names:
         write_keypoints(pose_file(tmp_path, name), joints)
     (tmp_path / "test_pairs.txt").write_text(",".join(names) + "\n")
-    sample = PairDataset(tmp_path, "test", (128, 64), "joints")[0]
+    sample = pair_dataset(tmp_path, "test", (128, 64), "joints")[0]
     np.testing.assert_allclose(sample["target_face"], joints[[14, 15]].ravel(), rtol=1e-4)
 
 

@@ -12,21 +12,20 @@ import torch
 from torch.utils.data._utils import signal_handling
 
 from data import loader
-from data.dataset import PairDataset
-from tests.tiny import SIZE
+from tests.tiny import SIZE, pair_dataset
 
 
 @pytest.mark.parametrize("number", loader.STOP_SIGNALS)
 def test_a_worker_survives_a_signal_that_comes_before_it_has_started(number, dataset, monkeypatch):
     monkeypatch.setattr(signal_handling, "_set_worker_signal_handlers", lambda: os.kill(os.getpid(), number))
-    batches = loader.test_loader(PairDataset(dataset, "test", SIZE, "skeleton"), 1, num_workers=1)
+    batches = loader.test_loader(pair_dataset(dataset, "test", SIZE, "skeleton"), 1, num_workers=1)
     assert len(list(batches)) == len(batches) > 0
     assert not multiprocessing.active_children()
 
 
 def test_a_worker_that_hangs_is_killed_by_its_owner(dataset, monkeypatch):
     """PyTorch would ask it to end with a signal that it does not hear, and wait for ever at exit."""
-    batches = iter(loader.test_loader(PairDataset(dataset, "test", SIZE, "skeleton"), 1, num_workers=1))
+    batches = iter(loader.test_loader(pair_dataset(dataset, "test", SIZE, "skeleton"), 1, num_workers=1))
     next(batches)
     (worker,) = multiprocessing.active_children()
     os.kill(worker.pid, signal.SIGSTOP)

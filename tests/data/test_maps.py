@@ -15,7 +15,6 @@ from PIL import Image
 import inference
 import train
 from config.load import load_config
-from data.dataset import PairDataset
 from data.draws import Draw
 from data.layouts import LAYOUTS
 from data.loader import collate, to_device
@@ -28,7 +27,7 @@ from studio.people import Gallery, draw_pose
 from studio.uploads import joints_to_text
 from tests.data.conftest import NAMES, run_script
 from tests.runs import tiny_model
-from tests.tiny import overrides
+from tests.tiny import overrides, pair_dataset
 
 SHAPE = (110, 75)
 
@@ -53,7 +52,7 @@ def prepare(root: Path, *options: object) -> int:
 def test_maps_are_stored_resized_and_read_by_image_name(tree: Path) -> None:
     write_maps(tree, lambda index: np.full((*SHAPE, 2), (index / 10, 1), np.float32))
     assert prepare(tree, "--map_channels", 2) == 0
-    pairs = PairDataset(tree, "test", (64, 48), "joints", map_channels=2)
+    pairs = pair_dataset(tree, "test", (64, 48), "joints", map_channels=2)
     for index, name in enumerate(NAMES):
         maps = pairs.maps(store_key(name))
         assert maps.shape == (64, 48, 2) and (maps == (round(25.5 * index), 255)).all()
@@ -63,8 +62,8 @@ def test_maps_are_stored_resized_and_read_by_image_name(tree: Path) -> None:
 def test_maps_stand_beside_joints_or_alone(tree: Path, pose: str) -> None:
     write_maps(tree, lambda index: np.full((3, *SHAPE), 51 * (index % 5), np.uint8), ".npz")
     assert prepare(tree, "--map_channels", 3) == 0
-    plain = 0 if pose == "maps" else PairDataset(tree, "train", (64, 48), pose).pose_form.num_channels
-    pairs = PairDataset(tree, "train", (64, 48), pose, map_channels=3, augment_scale=1.1)
+    plain = 0 if pose == "maps" else pair_dataset(tree, "train", (64, 48), pose).pose_form.num_channels
+    pairs = pair_dataset(tree, "train", (64, 48), pose, map_channels=3, augment_scale=1.1)
     batch = to_device(collate([pairs[Draw(0, index)] for index in (0, 1)]), "cpu")
     assert batch["target_pose"].shape == (2, plain + 3, 64, 48) and "target_maps" not in batch
     # the targets of the first two lines are images 0 and 1
@@ -75,10 +74,10 @@ def test_joints_are_not_needed_for_maps_alone(tree: Path) -> None:
     (tree / "pose").rename(tree / "elsewhere")
     write_maps(tree, lambda index: np.zeros((*SHAPE, 1), np.uint8))
     assert prepare(tree, "--map_channels", 1) == 0
-    sample = PairDataset(tree, "test", (64, 48), "maps", map_channels=1)[0]
+    sample = pair_dataset(tree, "test", (64, 48), "maps", map_channels=1)[0]
     assert sample["source_face"].tolist() == [-1] * 4 and sample["source_maps"].shape == (1, 64, 48)
     with pytest.raises(ValueError, match="holds no keypoints"):
-        PairDataset(tree, "test", (64, 48), "joints", map_channels=1)
+        pair_dataset(tree, "test", (64, 48), "joints", map_channels=1)
 
 
 def test_maps_move_with_the_image_under_augmentation(tree: Path) -> None:
@@ -92,7 +91,7 @@ def test_maps_move_with_the_image_under_augmentation(tree: Path) -> None:
         (tree / file).write_text((tree / file).read_text().replace(".jpg", ".png"))
     write_maps(tree, lambda index: np.asarray(Image.open((tree / NAMES[index]).with_suffix(".png"))))
     assert prepare(tree, "--map_channels", 3) == 0
-    pairs = PairDataset(tree, "train", (64, 48), "maps", map_channels=3, augment_scale=1.5)
+    pairs = pair_dataset(tree, "train", (64, 48), "maps", map_channels=3, augment_scale=1.5)
     for index in range(len(pairs)):
         sample = pairs[Draw(3, index)]
         assert torch.equal(sample["source_image"], sample["source_maps"])
@@ -171,7 +170,7 @@ def test_missing_maps_and_other_numbers_of_channels_are_told(tree: Path, capsys:
     with pytest.raises(ValueError, match="1 of its images or keypoints have other files now"):
         prepare(tree, "--map_channels", 1)
     with pytest.raises(ValueError, match=r"has no maps of 2 channels.*--map_channels 2"):
-        PairDataset(tree, "test", (64, 48), "maps", map_channels=2)[0]
+        pair_dataset(tree, "test", (64, 48), "maps", map_channels=2)[0]
     with pytest.raises(ValueError, match="map_channels"):
         load_config("config/dptn_256.yaml", ["data.pose=maps"])
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data.frames import write_frame
-from data.motion import Motion, fill_gaps, hold, read_motion, smooth, write_motion
+from data.motion import Motion, fill_gaps, hold, read_motion, seen, smooth, write_motion
 from data.openpose import Frame, write_keypoints
 from data.synthetic.layout import person_model
 from data.synthetic.motion import film
@@ -59,7 +59,7 @@ def test_every_form_of_a_sequence_reads_alike_and_in_the_order_of_its_numbers(ki
     expected[3] = np.nan
     assert motion.frame == Frame(256, 176, 0)
     np.testing.assert_allclose(motion.joints, expected, rtol=1e-5)
-    assert motion.seen().tolist() == [number != 3 for number in range(12)]
+    assert seen(motion.joints).tolist() == [number != 3 for number in range(12)]
 
 
 def test_a_frame_of_the_images_shape_is_scaled_and_another_cropped_once_for_all_frames():

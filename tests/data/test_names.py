@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from data.dataset import PairDataset
 from data.lists import other_names
 from data.openpose import pose_file, write_keypoints
 from data.pairs import (
@@ -29,6 +28,7 @@ from data.pairs import (
 from data.store import ImageStore
 from scripts import check_data, make_pairs, prepare_data
 from tests.data.conftest import run_script, standing
+from tests.tiny import pair_dataset
 
 JACKETS = "img/fashionMENJackets_Vestsid"
 # two people whose flat names agree up to the first underscore, and one image of a second outfit of the first
@@ -162,7 +162,7 @@ def test_pairs_that_name_two_files_of_one_key_are_refused_at_the_start(tree: Pat
     png = store_key(name)
     write_pairs(tmp_path / "train_pairs.txt", [PairLine(name, (other,)), PairLine(png, (other,))])
     with pytest.raises(ValueError, match=f"{name} and {png} would have one name"):
-        PairDataset(tmp_path, "train", (64, 48), "joints")
+        pair_dataset(tmp_path, "train", (64, 48), "joints")
 
 
 @pytest.mark.parametrize("read", [read_list, read_pairs])

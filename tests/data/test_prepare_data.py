@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.pairs import store_key
+from data.openpose import write_keypoints
+from data.pairs import PairLine, store_key, write_pairs
 from data.store import ImageStore
 from scripts import prepare_data
 from tests.data.conftest import NAMES, run_script
+from tests.tiny import pair_dataset
 
 MAIN = prepare_data.main
 
@@ -130,10 +132,6 @@ def test_low_resolution_images_lose_their_border(tmp_path: Path, capsys: pytest.
 
 
 def test_market_joints_are_pixels_of_its_images(tmp_path: Path) -> None:
-    from data.dataset import PairDataset
-    from data.openpose import write_keypoints
-    from data.pairs import PairLine, write_pairs
-
     for name, value in (("0002_c1.jpg", 9.0), ("0002_c2.jpg", 60.0)):
         for folder in ("img", "pose"):
             (tmp_path / folder).mkdir(exist_ok=True)
@@ -142,5 +140,5 @@ def test_market_joints_are_pixels_of_its_images(tmp_path: Path) -> None:
     write_pairs(tmp_path / "test_pairs.txt", [PairLine("img/0002_c1.jpg", ("img/0002_c2.jpg",))])
     options = ["--size", "128-64", "--workers", 1, "--layout", "market"]
     assert run_script(MAIN, "--root", tmp_path, "--output", tmp_path / "o", *options) == 0
-    sample = PairDataset(tmp_path / "o", "test", (128, 64), "joints")[0]
+    sample = pair_dataset(tmp_path / "o", "test", (128, 64), "joints")[0]
     assert sample["source_face"].tolist() == [60] * 4 and sample["target_face"].tolist() == [9] * 4

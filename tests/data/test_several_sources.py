@@ -17,6 +17,7 @@ from data.pairs import PairLine, output_name, read_pairs, store_key, write_pairs
 from data.pose import POSE_FORMS
 from data.sampler import Share, StepSampler
 from tests.data.conftest import NAMES, SIZE
+from tests.tiny import pair_dataset
 
 # of ten lines: four with one source, six with three
 COUNTS = np.array([1, 3, 1, 3, 3, 1, 3, 3, 1, 3])
@@ -57,7 +58,7 @@ def test_processes_accumulation_and_resuming_see_the_same_sources():
 
 @pytest.mark.parametrize("pose", POSE_FORMS)
 def test_training_draws_different_sources_as_a_function_of_the_counters(root: Path, pose: str):
-    data = PairDataset(root, "train", SIZE, pose, num_sources=3, seed=1)
+    data = pair_dataset(root, "train", SIZE, pose, num_sources=3, seed=1)
     assert data.num_sources.tolist() == [2] * 6
     pictures = [data.store.read(data.table.name(n)).transpose(2, 0, 1).tobytes() for n in data.table.sources(0)]
     orders = set()
@@ -71,10 +72,10 @@ def test_training_draws_different_sources_as_a_function_of_the_counters(root: Pa
 
 @pytest.mark.parametrize("pose", POSE_FORMS)
 def test_images_poses_and_face_of_a_batch_belong_together(root: Path, pose: str):
-    data = PairDataset(root, "test", SIZE, pose, num_sources=2)
+    data = pair_dataset(root, "test", SIZE, pose, num_sources=2)
     one = {tuple(b["index"].tolist()): b for b in loader.test_loader(data, 3, 0)}
     assert [b["source_image"].ndim for b in one.values()] == [4]  # these test lines have one source each
-    train = PairDataset(root, "train", SIZE, pose, num_sources=2)
+    train = pair_dataset(root, "train", SIZE, pose, num_sources=2)
     sampler = StepSampler(6, Share(6, 6), range(1), num_sources=train.num_sources)
     (raw,) = loader.train_loader(train, sampler, 0, False)
     batch = loader.to_device(raw, "cpu")
@@ -102,12 +103,12 @@ def test_test_lines_keep_their_first_sources_in_batches_of_equals(tree: Path, ro
     first, second, third = NAMES[6:9]
     lines = [PairLine(first, (second,)), PairLine(second, (third, first)), PairLine(third, (first,))]
     write_pairs(tree / "test_pairs.txt", lines)
-    data = PairDataset(tree, "test", SIZE, "joints", num_sources=2)
+    data = pair_dataset(tree, "test", SIZE, "joints", num_sources=2)
     shapes = {tuple(b["index"].tolist()): tuple(b["source_image"].shape) for b in loader.test_loader(data, 8, 0)}
     assert shapes == {(0, 2): (2, 3, *SIZE), (1,): (1, 2, 3, *SIZE)}
     keys = [line.target.replace(".jpg", ".png") for line in read_pairs(tree / "test_pairs.txt")]
     assert data.names(1) == (keys[2], keys[1], keys[0])
-    assert PairDataset(tree, "test", SIZE, "joints").names(1) == (keys[2], keys[1])
+    assert pair_dataset(tree, "test", SIZE, "joints").names(1) == (keys[2], keys[1])
 
 
 def test_a_bad_line_is_replaced_by_one_that_has_as_many_sources(tree: Path, root: Path):
@@ -120,7 +121,7 @@ def test_a_bad_line_is_replaced_by_one_that_has_as_many_sources(tree: Path, root
     with lmdb.open(str(tree / "64-48"), map_size=1 << 26) as env, env.begin(write=True) as transaction:
         for name in NAMES[:3]:
             transaction.put(store_key(name).encode(), b"no image")
-    train, test = (PairDataset(tree, split, SIZE, "joints", num_sources=2) for split in ("train", "test"))
+    train, test = (pair_dataset(tree, split, SIZE, "joints", num_sources=2) for split in ("train", "test"))
     draws = [[Draw(epoch, 0, num_sources=2), Draw(epoch, 3, num_sources=2)] for epoch in range(12)]
     for batch in loader.train_loader(train, draws, 0, False, skip_bad=True):  # type: ignore[arg-type]
         assert batch["source_image"].shape == (2, 2, 3, *SIZE)

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data.dataset import PairDataset
 from data.openpose import pose_file, read_keypoints, write_keypoints
 from data.pairs import store_key
 from data.records import FileState, make_record, parse_record
 from data.store import ImageStore, StoreMeta, StoreWriter
 from scripts import prepare_data
 from tests.data.conftest import NAMES, run_script, standing
+from tests.tiny import pair_dataset
 
 KEY = store_key(NAMES[1])
 
@@ -201,14 +201,14 @@ def test_stores_of_earlier_versions_are_read_and_told_apart(
 ) -> None:
     caplog.set_level("INFO")
     assert prepare(tree) == 0
-    now = PairDataset(tree, "test", (64, 48), "skeleton")[0]
+    now = pair_dataset(tree, "test", (64, 48), "skeleton")[0]
     with lmdb.open(str(tree / "64-48"), map_size=1 << 26) as env, env.begin(write=True) as transaction:
         meta = json.loads(transaction.get(b"meta"))
         transaction.put(b"meta", json.dumps({name: meta[name] for name in ("size", "format", "frame")}).encode())
         for key, _ in list(transaction.cursor()):
             if bytes(key).endswith(b".sum") or key == b"origin_digest":
                 transaction.delete(bytes(key))
-    before = PairDataset(tree, "test", (64, 48), "skeleton")[0]
+    before = pair_dataset(tree, "test", (64, 48), "skeleton")[0]
     assert all((before[name] == now[name]).all() for name in now)
     assert prepare(tree, "--verify") == 0 and prepare(tree) == 0
     assert "as far as they tell: this store holds no checksums" in caplog.text

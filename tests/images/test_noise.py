@@ -6,10 +6,9 @@ import numpy as np
 import torch
 from scipy import stats
 
-from data.dataset import PairDataset
 from data.draws import Draw
 from images.noise import Purpose, noise_key, normal_noise, uniform_noise
-from tests.tiny import SIZE
+from tests.tiny import SIZE, pair_dataset
 
 
 def test_noise_is_standard_normal() -> None:
@@ -68,8 +67,8 @@ def test_where_the_penalty_looks_is_uniform_and_no_pixel_of_the_noise() -> None:
 def test_no_pair_has_the_noise_of_another_split_epoch_line_direction_or_seed(dataset) -> None:
     keys = []
     for seed in (0, 1):
-        train = PairDataset(dataset, "train", SIZE, "joints", num_directions=2, seed=seed)
-        test = PairDataset(dataset, "test", SIZE, "joints", seed=seed)
+        train = pair_dataset(dataset, "train", SIZE, "joints", num_directions=2, seed=seed)
+        test = pair_dataset(dataset, "test", SIZE, "joints", seed=seed)
         keys += [key for e in range(3) for i in range(len(train)) for key in train[Draw(e, i)]["noise_key"].tolist()]
         keys += [key for i in range(len(test)) for key in test[i]["noise_key"].tolist()]
     assert len(set(keys)) == len(keys) == 2 * (3 * 9 * 2 + 3)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from images import video
-from images.video import write_video
+from images.video import write_animation, write_video
 
 
 def frames(size: tuple[int, int], count: int = 5) -> list[np.ndarray]:
@@ -50,9 +50,21 @@ def test_webp_keeps_every_pixel_and_both_play_for_ever(suffix, tmp_path):
             assert difference.max() == 0 if suffix == ".webp" else difference.mean() < 5
 
 
-@pytest.mark.parametrize(("name", "fps"), [("a.avi", 25), ("a.mp4", 0), ("a.gif", 61)])
+def test_an_animation_of_steps_keeps_every_pixel_and_holds_the_last(tmp_path):
+    pictures = frames((31, 22), 3)
+    write_animation(tmp_path / "a.webp", pictures)
+    with Image.open(tmp_path / "a.webp") as animation:
+        assert (animation.n_frames, animation.info["loop"]) == (3, 0)
+        for number, milliseconds in enumerate((150, 150, 1200)):
+            animation.seek(number)
+            animation.load()
+            assert animation.info["duration"] == milliseconds
+            assert (np.array(animation.convert("RGB")) == pictures[number]).all()
+
+
+@pytest.mark.parametrize(("name", "fps"), [("a.avi", 25), ("a.mp4", 0), ("a.webp", 61), ("a.gif", 51)])
 def test_other_files_and_rates_are_refused(name, fps, tmp_path):
-    with pytest.raises(ValueError, match=r"give \.mp4, \.webp, \.gif and 1 to 60"):
+    with pytest.raises(ValueError, match=rf"give \.mp4, \.webp, \.gif and 1 to {50 if 'gif' in name else 60}"):
         write_video(tmp_path / name, iter(frames((8, 8))), fps)
     assert list(tmp_path.iterdir()) == []
 

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from images.reading import read_pixels
-from images.writing import replacing, write_animation, write_image, write_text
+from images.writing import replacing, write_image, write_text
 
 RANDOM = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)
 
@@ -43,11 +42,3 @@ def test_a_full_disk_is_one_line_with_the_name(tmp_path):
         Path("/dev/full").write_text("x")
     with pytest.raises(ValueError, match=r"b\.png cannot be written"):
         write_image("/dev/full/b.png", RANDOM)
-
-
-def test_an_animation_holds_every_picture(tmp_path):
-    write_animation(tmp_path / "a.webp", [RANDOM, 255 - RANDOM])
-    with Image.open(tmp_path / "a.webp") as animation:
-        assert animation.n_frames == 2
-        animation.seek(1)
-        assert (np.asarray(animation.convert("RGB")) == 255 - RANDOM).all()

@@ -110,7 +110,7 @@ def test_the_joints_that_were_used_lie_on_the_photograph(drawing, photograph, tm
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--source", "none.jpg", "--pose", "me.json"], "no image none.jpg in"),
+        (["--source", "none.jpg", "--pose", "me.json"], "no file none.jpg, and no dataset in dataset/"),
         (["--source", "me.png", "--pose", "me.json", "--model", "nobody"], "no model nobody; shipped: dptn, nted; in"),
         (["--source", "bare.png", "--pose", "me.json", "--model", "dptn", "--detector", "none"], "bare.png has no key"),
         (["--source", "me.png", "--pose", "bare.png", "--detector", "none"], "bare.png has no keypoints"),

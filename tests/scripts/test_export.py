@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import torch
 
 import eval_step
 import inference
+from config.load import load_config
 from evaluation.manifest import weights_hash
 from models.rollout import Pair
 from scripts import export
@@ -50,7 +52,27 @@ def test_safetensors_load_without_the_checkpoint_and_draw_the_same(system, expor
     source, own, pose = inputs(before, 2)
     images = [model.generate(source, pose, "all", source_pose=own) for model in (before, after)]
     assert all(torch.equal(a, b) for left, right in zip(*images, strict=True) for a, b in zip(left, right, strict=True))
-    assert (after.trained_steps, after.config) == (7, before.config)
+    assert (after.trained_steps, after.config) == (7, export.shared(before.config))
+
+
+def test_an_export_says_nothing_of_the_machine_that_made_it(exporting, tmp_path):
+    home, keys = Path("/home/somebody"), ["trainer.start_from=/home/somebody/one", "trainer.eval_every=5"]
+    keys += ["trainer.eval_protocol=/home/somebody/own.yaml", "trainer.best_metric=fd_own"]
+    save_run(tmp_path / "unet", tiny_config("unet", home / "clothes", *keys, num_steps=2))
+    for kind in export.FORMATS:
+        assert exporting("unet", kind) == 0
+    texts = {}
+    for file in (tmp_path / "out").iterdir():
+        archive = zipfile.ZipFile(file) if zipfile.is_zipfile(file) else None
+        texts[file.name] = b"".join(map(archive.read, archive.namelist())) if archive else file.read_bytes()
+    assert texts.keys() == {"README.md", "config.yaml", "model.onnx", "model.pt2", "model.safetensors"}
+    for name, text in texts.items():
+        for place in (home, tmp_path, Path.cwd(), Path(torch.__file__).parent):
+            assert str(place).encode() not in text, f"{name} names {place}"
+    assert b"| data | clothes |" in texts["README.md"] and b"the networks of one |" in texts["README.md"]
+    for config in (StepPose.load(tmp_path / "out").config, load_config(tmp_path / "out" / "config.yaml")):
+        assert (config.data.root, config.trainer.start_from) == ("dataset/clothes", None)
+        assert (config.trainer.eval_protocol, config.trainer.best_metric) == ("own.yaml", "fd_own")
 
 
 # tracing takes the better part of a minute on a busy core, so one of the two is enough every day
@@ -94,6 +116,23 @@ def test_a_program_of_several_sources_needs_a_generator_that_takes_them(exportin
     assert "--num_sources is 2: this model takes one photograph" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("kind", "more", "says"),
+    [
+        ("onnx", ["--half"], "--half is for weights"),
+        ("safetensors", ["--num_sources", 2], "weights take any number"),
+        ("safetensors", ["--which_iter", 8], "no checkpoint of step 8"),
+        ("safetensors", ["--output", "nted"], "nted is a run; name another --output"),
+    ],
+)
+def test_what_would_do_nothing_or_harm_is_refused(kind, more, says, exporting, tmp_path, capsys, monkeypatch):
+    config = save_run(tmp_path / "nted", tiny_config("nted", tmp_path))
+    text = config.read_text()
+    monkeypatch.chdir(tmp_path)
+    assert exporting("nted", kind, *more) == 2
+    assert says in capsys.readouterr().err and not (tmp_path / "out").exists() and config.read_text() == text
+
+
 # the others take as long again, see above
 @pytest.mark.parametrize("system", ["unet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("nted", "dptn"))])
 def test_the_onnx_file_draws_the_same_for_any_batch_size(system, exporting, tmp_path):
@@ -135,8 +174,12 @@ def test_a_file_alone_is_a_model(exporting, tmp_path):
         file = tmp_path / "alone" / name
         file.write_bytes((tmp_path / "out" / "model.safetensors").read_bytes())
         after = StepPose.load(file)
-        assert (after.trained_steps, after.config) == (7, before.config)
+        assert (after.trained_steps, after.config) == (7, export.shared(before.config))
         assert weights_hash(after.generator) == weights_hash(before.generator)
+    assert StepPose.load(tmp_path / "out", which=7).trained_steps == 7
+    for path in (tmp_path / "out", file, next((tmp_path / "nted" / "checkpoints").glob("*.pt"))):
+        with pytest.raises(ValueError, match="is of step 7, not 8; leave the step out"):
+            StepPose.load(path, which=8)
 
 
 def test_half_the_bits_are_half_the_file_and_nearly_the_same_images(exporting, tmp_path):
@@ -155,7 +198,7 @@ def test_half_the_bits_are_half_the_file_and_nearly_the_same_images(exporting, t
     assert all(p.dtype is torch.float32 for p in after.generator.parameters())
 
 
-def test_the_card_says_what_the_model_is_and_how_to_load_it(exporting, dataset, tmp_path, command):
+def test_the_card_says_what_the_model_is_and_how_to_load_it(exporting, dataset, tmp_path, command, monkeypatch):
     save_run(tmp_path / "unet", tiny_config("unet", dataset))
     flags = ["--config", tmp_path / "unet" / "config.yaml", "--name", "unet", "--checkpoints_dir", tmp_path]
     assert command(inference.main, *flags, "--output_dir", tmp_path / "images") == 0
@@ -176,6 +219,7 @@ def test_the_card_says_what_the_model_is_and_how_to_load_it(exporting, dataset, 
     source, own, pose = inputs(model, 2)
     named = {"source": source, "source_pose": own, "pose": pose, "noise": model.noise(2)}
     load, run = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    monkeypatch.chdir(tmp_path)  # the card names the folder, not where it lies
     made: dict = {}
     exec(load.split("image =")[0], made)
     assert weights_hash(made["model"].generator) == weights_hash(model.generator)

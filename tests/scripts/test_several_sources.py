@@ -15,13 +15,12 @@ import torch
 import eval_step
 import inference
 from data import loader
-from data.dataset import PairDataset
 from data.pairs import PairLine, output_name, write_pairs
 from images.strips import GAP
 from scripts import style_mix
 from studio.pipeline import StepPose
 from tests.runs import NUM_STEPS, run_flags
-from tests.tiny import SIZE
+from tests.tiny import SIZE, pair_dataset
 
 SYSTEMS = ("nted", "dptn")
 VIEWS = [f"img/WOMEN/Dresses/id_00000004/01_{view}.jpg" for view in ("1_front", "2_side", "3_back")]
@@ -76,7 +75,7 @@ def test_a_python_program_draws_the_file_of_a_line_with_several_sources(system, 
     flags = [*run_flags(runs, system), f"data.root={lines}", "data.num_sources=2", "--batch_size", 1]
     assert command(inference.main, *flags, "--output_dir", tmp_path / "out") == 0
     model = StepPose.load(runs / system)
-    data = PairDataset(lines, "test", SIZE, model.pose_form, num_sources=2)
+    data = pair_dataset(lines, "test", SIZE, model.config.data.pose, num_sources=2)
     for raw in loader.test_loader(data, 1, 0):
         batch, index = loader.to_device(raw, "cpu"), int(raw["index"])
         if batch["source_image"].ndim == 5:

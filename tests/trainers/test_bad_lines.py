@@ -9,12 +9,16 @@ from pathlib import Path
 
 import lmdb
 import pytest
+import torch
 
 import train
-from data.dataset import PairDataset
-from tests.tiny import SIZE, overrides
+from data.options import DataConfig
+from tests.fake_gpu import GPU, fake_gpu
+from tests.tiny import SIZE, overrides, pair_dataset
 from tests.trainers.test_trainer import ALONE, same, tiny
 from trainers import saving
+from trainers.bad_lines import BadLines
+from trainers.distributed import World
 from trainers.trainer import Trainer, training_pairs
 
 EPOCH = ["trainer.batch_size=3", "trainer.max_steps=3"]  # of nine pairs
@@ -25,7 +29,7 @@ def damaged(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small dataset with two bad images: one to train, not of those looked at at the start, and one to test."""
     root = tmp_path_factory.mktemp("damaged")
     shutil.copytree(dataset, root, dirs_exist_ok=True)
-    keys = [PairDataset(root, "train", SIZE, "joints").table.name(7), second_test_target(root)]
+    keys = [pair_dataset(root, "train", SIZE, "joints").table.name(7), second_test_target(root)]
     with lmdb.open(str(root / "64-48"), map_size=1 << 26) as env, env.begin(write=True) as transaction:
         for key in keys:
             transaction.put(key.encode(), b"no image")
@@ -34,7 +38,7 @@ def damaged(dataset: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def second_test_target(root: Path) -> str:
     """The target of the second test pair."""
-    return PairDataset(root, "test", SIZE, "joints").names(1)[1]
+    return pair_dataset(root, "test", SIZE, "joints").names(1)[1]
 
 
 @pytest.fixture
@@ -91,6 +95,17 @@ def test_whole_data_train_the_same_whether_bad_pairs_would_be_skipped_or_not(dat
     assert same(*ends)
     logs = [(tmp_path / choice / "log.jsonl").read_text() for choice in ("stop", "skip")]
     assert logs[0] == logs[1].replace(', "bad_pairs": 0.0', "")
+
+
+def test_the_count_lies_where_the_losses_do_that_it_is_logged_with():
+    counted = BadLines(DataConfig(on_error="skip"))
+    counted.note([{"replaces": torch.tensor([-1, 5, 3])}, {"replaces": torch.tensor([5])}])
+    with fake_gpu():
+        terms = counted.terms(World(0, 2, GPU))
+    assert terms["bad_pairs"].device == GPU
+    # of two processes' mean, 3 skipped here count whole
+    counted.note([{"replaces": torch.tensor([5, 5, 5])}])
+    assert counted.terms(World(0, 2, torch.device("cpu")))["bad_pairs"] == 6
 
 
 def test_too_many_bad_lines_save_and_stop(training, damaged, tmp_path, capsys):

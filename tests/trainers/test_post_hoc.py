@@ -77,6 +77,18 @@ def test_a_combined_generator_has_spectral_norm_one(dataset, tmp_path, command):
     assert distance_from_one(StepPose.load(tmp_path / "out").generator) < 1e-3
 
 
+def test_an_average_is_not_written_into_a_run_and_is_no_run_to_train_on(dataset, tmp_path, command, capsys):
+    Trainer(tiny("unet", dataset, *KEPT, "trainer.keep_checkpoints=2"), tmp_path / "run", ALONE).train()
+    before = {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    words = ["--model", tmp_path / "run", "--lengths", 0.1, "--output"]
+    assert command(post_hoc_ema.main, *words, tmp_path / "run") == 2
+    assert f"{tmp_path / 'run'} already has checkpoints; name another --output" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    assert command(post_hoc_ema.main, *words, tmp_path / "out") == 0
+    with pytest.raises(ValueError, match=r"no generator .* begin a new run with trainer\.start_from"):
+        Trainer(tiny("unet", dataset, *KEPT), tmp_path / "out", ALONE)
+
+
 def test_the_command_draws_score_over_length(dataset, tmp_path, command, capsys):
     Trainer(tiny("dptn", dataset, *KEPT, "trainer.checkpoint_every=1"), tmp_path / "run", ALONE).train()
     assert command(post_hoc_ema.main, "--model", tmp_path / "run", "--lengths", 0.1, 0.05, 0.15) == 0

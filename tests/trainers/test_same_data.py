@@ -12,10 +12,9 @@ import pytest
 import torch
 
 import train
-from data.dataset import PairDataset
 from data.fingerprint import fingerprint
 from scripts import prepare_data
-from tests.tiny import SIZE, overrides
+from tests.tiny import SIZE, overrides, pair_dataset
 from trainers import saving
 from trainers.checkpoints import FORMAT, find_checkpoint, load_checkpoint
 
@@ -88,7 +87,7 @@ def test_a_checkpoint_from_before_the_comparison_continues(trains, dataset, tmp_
 
 
 def test_a_fingerprint_is_the_same_every_time_and_sees_an_augmented_dataset_as_it_is(dataset):
-    first, second = (PairDataset(dataset, "train", SIZE, "skeleton", augment_scale=scale) for scale in (1.0, 1.3))
+    first, second = (pair_dataset(dataset, "train", SIZE, "skeleton", augment_scale=scale) for scale in (1.0, 1.3))
     assert fingerprint(first) == fingerprint(second)
 
 

@@ -174,7 +174,8 @@ def test_a_wrong_source_or_part_is_one_line(key, says, dataset, tmp_path):
 def test_another_kind_of_generator_and_a_trained_one_of_an_export_are_refused(another, dataset, tmp_path, command):
     with pytest.raises(ValueError, match=r"step_00000002\.pt has no generator_ema that fits here; .* of a nted"):
         Trainer(tiny("nted", dataset, f"trainer.start_from={tmp_path}/another"), tmp_path / "new", ALONE)
-    flags = ["--model", tmp_path / "another", "--output", tmp_path / "another"]
+    flags = ["--model", tmp_path / "another", "--output", tmp_path / "out"]
     assert command(export.main, *flags, "--format", "safetensors") == 0
+    keys = [f"trainer.start_from={tmp_path}/out", "trainer.start_with=trained"]
     with pytest.raises(ValueError, match=r"no generator that fits here; .* trainer\.start_with=ema alone"):
-        started(dataset, tmp_path, "trainer.start_with=trained")
+        Trainer(tiny("dptn", dataset, *keys), tmp_path / "new", ALONE)

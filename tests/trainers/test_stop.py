@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from config.load import load_config
-from config.schema import DataConfig
+from data.options import DataConfig
 from tests.runs import TWO_PROCESSES, children, start_training, tiny_config
 from tests.trainers.test_trainer import ALONE
 from trainers import saving

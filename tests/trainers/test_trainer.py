@@ -85,12 +85,20 @@ def test_a_training_without_a_discriminator_is_one_phase(dataset, tmp_path):
     assert Trainer(tiny("dptn", dataset, *more), tmp_path / "run", ALONE).engine.step == 2
 
 
-def test_a_decay_longer_than_the_run_is_said(dataset, tmp_path, command, caplog):
+def test_options_that_do_nothing_or_something_else_are_said(dataset, tmp_path, command, caplog):
     flags = ["--config=config/unet_256.yaml", "--name=run", f"--checkpoints_dir={tmp_path}", "trainer.epochs=25"]
-    assert command(train.main, *flags, *overrides("unet", dataset)) == 0
-    assert "optim.decay_epochs is 100, trainer.epochs 25: learning rates start at 25 % and fall" in caplog.text
+    idle = ["trainer.eval_protocol=offline", "trainer.start_with=trained", "discriminator.step=projection"]
+    more = [*overrides("unet", dataset), "schedule.num_steps=1", "rollout.window=null", *idle]
+    assert command(train.main, *flags, *more) == 0
+    assert [record.message for record in caplog.records if record.levelname == "WARNING"] == [
+        "optim.decay_epochs is 100, trainer.epochs 25: learning rates start at 25 % and fall",
+        "trainer.eval_protocol is offline, but trainer.eval_every is null: nothing is validated",
+        "trainer.start_with is trained, but trainer.start_from is null: the run begins afresh",
+        "discriminator.step is projection, but there is one step: nothing is told",
+    ]
+    caplog.clear()
     assert command(train.main, *flags, "optim.decay_epochs=25", "--no_resume", *overrides("unet", dataset)) == 0
-    assert caplog.text.count("optim.decay_epochs is") == 1
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
 
 
 @pytest.mark.parametrize("system", ["nted", "dptn"])
