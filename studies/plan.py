@@ -39,6 +39,9 @@ class Budget(Section):
         return self
 
 
+Rates = tuple[Annotated[float, Field(gt=0)], ...]
+
+
 class Start(Section):
     """Where an arm's runs begin: with the networks of another arm's runs of the same seeds, part of the way."""
 
@@ -55,6 +58,7 @@ class Arm(Section):
     seeds: int | None = Field(None, ge=1, description="runs; null: the study's")
     budget: Budget | None = Field(None, description="null: the study's")
     start: Start | None = Field(None, description="null: from nothing")
+    rates: Rates | None = Field(None, min_length=1, description="null: the study's")
 
 
 class People(Section):
@@ -82,7 +86,7 @@ class Study(Section):
     primary: str = Field("fd_lite0", description="the metric that decides")
     pairs: int = Field(400, ge=2, description="test pairs that are scored, spread over the list")
     validation_share: float = Field(0.2, gt=0, lt=1, description="of the people in the test list, for choosing rates")
-    rates: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+    rates: Rates = Field(
         (1.0,), min_length=1, description="factors of both learning rates, of which each arm takes the best"
     )
     rate_share: float = Field(0.25, gt=0, le=1, description="of the budget, for each of them")
@@ -162,10 +166,14 @@ class Plan:
         every = [Run(name, seed) for name, count in counts.items() for seed in range(count)]
         return sorted(every, key=lambda run: (-counts[run.arm], run.seed))
 
+    def rates(self, arm: str) -> Rates:
+        """An arm's own, or the study's."""
+        return self.study.arms[arm].rates or self.study.rates
+
     def trials(self, arm: str) -> list[Run]:
         """The runs that choose an arm's learning rate; none where there is nothing to choose."""
-        rates = self.study.rates if len(self.study.rates) > 1 else ()
-        return [Run(arm, SEARCH_SEED, rate) for rate in rates]
+        rates = self.rates(arm)
+        return [Run(arm, SEARCH_SEED, rate) for rate in rates] if len(rates) > 1 else []
 
     def all_runs(self) -> list[Run]:
         """All of them, in the order in which they should start."""

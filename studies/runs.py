@@ -68,7 +68,7 @@ def chosen_rate(plan: Plan, arm: str, folders: Folders) -> float | None:
     """The factor of an arm's learning rates whose trial was best by the primary metric; None before all were made."""
     trials = plan.trials(arm)
     if not trials:
-        return plan.study.rates[0]
+        return plan.rates(arm)[0]
     scores = {}
     for run in trials:
         (point,) = plan.points(run)

@@ -66,6 +66,9 @@ def test_trials_come_first_and_arms_with_more_seeds_before_others_seed_by_seed(t
     trials = [f"{arm}-rate{rate}" for arm in "abc" for rate in (0.5, 2)]
     assert [run.name for run in found.all_runs()] == [*trials, "a-0", "b-0", "a-1", "b-1", "c-0"]
     assert not plan(write(tmp_path)).trials("a")
+    arms = {"a": {"rates": [1]}, "b": {"rates": [3, 4, 5]}, "c": {}}
+    found = plan(write(tmp_path, rates=[0.5, 2], arms=arms))
+    assert [[run.trial for run in found.trials(arm)] for arm in "abc"] == [[], [3, 4, 5], [0.5, 2]]
 
 
 def test_a_run_has_its_seed_its_rates_and_a_length_and_is_its_arms_configuration_else(tmp_path):
