@@ -114,6 +114,10 @@ class Study(Section):
                     f"arms.{name}.start: both it and {arm.start.arm} must have the study's budget, and {arm.start.arm} "
                     "at least its seeds and no start of its own"
                 )
+            if len(arm.rates or self.rates) > 1 >= len(other.rates or self.rates):
+                raise ValueError(
+                    f"arms.{name}.start: its trials begin with those of {arm.start.arm}, which has one rate"
+                )
             if arm.start.point >= self.points:
                 raise ValueError(f"arms.{name}.start.point is {arm.start.point}; the last of {self.points} is the end")
         return self

@@ -60,6 +60,8 @@ class Results:
         if not path.is_file():
             return None
         values: dict[str, Any] = json.loads(path.read_text())
+        if values.keys() != Found.__dataclass_fields__.keys():
+            raise ValueError(f"{path} is not as this version writes it; name another --output")
         found = Found(**{**values, "point": Point(**values["point"])})
         if (found.point.share, found.point.seconds) != (point.share, point.seconds) or (
             point.seconds is None and found.point.step != point.step

@@ -81,30 +81,26 @@ def chosen_rate(plan: Plan, arm: str, folders: Folders) -> float | None:
 
 
 def start_of(plan: Plan, run: Run, folders: Folders) -> tuple[Run, Found] | None:
-    """The run, and its point, whose networks a run begins with; None where it begins from nothing.
+    """The run, and its point, whose networks a run of an arm with a start begins with; None before that is reached.
 
-    One on trial begins with what the other arm's best trial came to. Raises ValueError where that is not reached yet.
+    One on trial begins with what the other arm's best trial came to.
     """
     start = plan.study.arms[run.arm].start
-    if start is None:
+    assert start is not None, "this arm begins from nothing"
+    rate = chosen_rate(plan, start.arm, folders)
+    if rate is None:
         return None
-    trial = None if run.trial is None else chosen_rate(plan, start.arm, folders)
-    if run.trial is None or trial is not None:
-        other = Run(start.arm, run.seed, trial)
-        point = next(p for p in plan.points(other) if run.trial is not None or p.number == start.point)
-        found = found_at(plan, other, point, folders)
-        if found is not None:
-            return other, found
-    raise ValueError(f"{run.name} begins with a run of {start.arm} that is not there yet; run the study without --run")
+    other = Run(start.arm, run.seed, rate if run.trial else None)
+    point = next(p for p in plan.points(other) if run.trial or p.number == start.point)
+    found = found_at(plan, other, point, folders)
+    return (other, found) if found else None
 
 
 def is_ready(plan: Plan, run: Run, folders: Folders) -> bool:
-    """Whether all that a run needs of other runs is there."""
-    try:
-        start_of(plan, run, folders)
-    except ValueError:
+    """Whether all that a run needs of other runs is there: its learning rate, and what it begins with."""
+    if run.trial is None and chosen_rate(plan, run.arm, folders) is None:
         return False
-    return run.trial is not None or chosen_rate(plan, run.arm, folders) is not None
+    return plan.study.arms[run.arm].start is None or start_of(plan, run, folders) is not None
 
 
 def carry_on(plan: Plan, run: Run, folders: Folders, world: World, request: StopRequest, deadline: float) -> bool:
@@ -114,12 +110,13 @@ def carry_on(plan: Plan, run: Run, folders: Folders, world: World, request: Stop
         request: says when to stop early. deadline: by `time.monotonic`, when to stop for now.
 
     Raises:
-        ValueError: its learning rate is not chosen yet, or what `Trainer` and `Judge` raise.
+        ValueError: it is not ready, or what `Trainer` and `Judge` raise.
     """
     rate = run.trial or chosen_rate(plan, run.arm, folders)
-    if rate is None:
-        raise ValueError(f"the learning rate of {run.arm} is not chosen yet; run the study without --run")
-    folder, results, start = folders.runs / run.name, folders.results(run), start_of(plan, run, folders)
+    if rate is None or not is_ready(plan, run, folders):
+        raise ValueError(f"{run.name} waits for a learning rate or for another arm's run; run the study without --run")
+    folder, results = folders.runs / run.name, folders.results(run)
+    start = start_of(plan, run, folders) if plan.study.arms[run.arm].start else None
     start_from = _kept(folders.runs / start[0].name, start[1].point.step) if start else None
     points = [point for point in plan.points(run) if found_at(plan, run, point, folders) is None]
     with locked(folder):

@@ -105,6 +105,10 @@ def test_a_scale_replaces_what_it_names_and_may_leave_arms_out(tmp_path):
         ({"arms": {"a": {}, "b": {"start": {"arm": "d", "point": 1}}}}, "'d' is no arm"),
         ({"arms": {"a": {}, "b": {"start": {"arm": "a", "point": 2}}}}, "start.point is 2; the last of 2 is the end"),
         ({"arms": {"a": {"seeds": 1}, "b": {"start": {"arm": "a", "point": 1}}}}, "arms.b.start: both .* its seeds"),
+        (
+            {"arms": {"a": {"rates": [1]}, "b": {"start": {"arm": "a", "point": 1}, "rates": [1, 2]}}},
+            "a, which has one",
+        ),
         ({"arms": {"a": {"budget": {"steps": 1}}, "b": {"start": {"arm": "a", "point": 1}}}}, "the study's budget"),
         ({"protocol": "offlin"}, "unknown protocol 'offlin'"),
     ],

@@ -122,6 +122,15 @@ def test_runs_of_another_rate_are_refused(study_file, tmp_path):
         is_finished(plan_of(study_file, rates=[0.5, 1]), Run("two", 0), Folders(tmp_path / "study"))
 
 
+def test_points_of_another_version_are_refused(study_file, tmp_path):
+    plan = plan_of(study_file)
+    ended(plan, tmp_path)
+    path = tmp_path / "scores" / "two-0" / "point_1.json"
+    path.write_text(json.dumps({key: value for key, value in json.loads(path.read_text()).items() if key != "rate"}))
+    with pytest.raises(ValueError, match=r"point_1\.json is not as this version writes it"):
+        is_finished(plan, Run("two", 0), Folders(tmp_path))
+
+
 def test_rates_are_chosen_by_the_best_trial_on_people_of_their_own(study_file, tmp_path, people):
     plan, folders = plan_of(study_file, rates=[0.01, 1], rate_share=1), Folders(tmp_path / "study")
     assert chosen_rate(plan, "one", folders) is None
