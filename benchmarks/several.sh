@@ -1,22 +1,29 @@
 #!/usr/bin/env bash
 # Do several photographs help? Both systems trained on one and on three sources at equal cost, scored on unseen people.
 #
-#   [KIND=small] [SYSTEMS="nted dptn"] [STEPS=4000] [PEOPLE=600] [TESTED=120] [OUT=result/several] bash benchmarks/several.sh [--quick]
+#   [VARIABLE=value ...] bash benchmarks/several.sh [--quick] [key=value ...]
 #
-# KIND: of the configs, demo (default) or small. STEPS: of training on one source; on three it is as many as cost the same in floating-point operations. Each system's
-# report, report.json and people.jpg are in OUT/SYSTEM. Runs that are finished are not trained again, and one that was
-# interrupted goes on. Further words are overrides of both trainings. --quick: a few steps on a few people, to see on any
-# machine that it runs.
+#   KIND=demo             of the configs: demo or small
+#   SYSTEMS="nted dptn"   what is trained
+#   STEPS=4000            of training on one source; on three it is as many as cost the same in floating-point operations
+#   SIZE=128-88           of the images
+#   PEOPLE=600            drawn for training, where DATA is not there
+#   DATA=OUT/data         folder with the pairs files and the store
+#   TESTED=120            unseen people that are scored
+#   OUT=result/several    folder of the runs; each system's report.md, report.json and people.jpg are in OUT/SYSTEM
+#
+# Runs that are finished are not trained again, and one that was interrupted goes on. Further words are overrides of all
+# trainings. --quick: a few steps on a few people, to see on any machine that it runs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python=${PYTHON:-.venv/bin/python}
-steps=${STEPS:-4000} people=${PEOPLE:-600} tested=${TESTED:-120} out=${OUT:-result/several} size=128-88
+steps=${STEPS:-4000} people=${PEOPLE:-600} tested=${TESTED:-120} out=${OUT:-result/several} size=${SIZE:-128-88}
 if [[ ${1:-} == --quick ]]; then
     shift
     steps=4 people=10 tested=3 out=${OUT:-result/several_quick}
 fi
-data=$out/data
+data=${DATA:-$out/data}
 [[ -d $data/$size ]] || {
     "$python" -m scripts.make_synthetic --output "$data" --people "$people" --views 6 --size 512-352 --overwrite
     "$python" -m scripts.prepare_data --root "$data" --output "$data" --size "$size" --overwrite

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import difflib
 import errno
 import logging
 import os
 import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from config.schema import Config
 
+_LOG = logging.getLogger(__name__)
 EXIT_BAD_INPUT = 2
 EXIT_LOST = 3
 EXIT_INTERRUPTED = 130
@@ -47,15 +50,23 @@ _OLD_FLAGS = {
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser of flags and overrides in any order, which knows what its flags were called."""
+    """A parser of flags, whole and not abbreviated, and overrides in any order; it knows what flags were called."""
+
+    def __init__(self, **keys: Any) -> None:
+        super().__init__(allow_abbrev=False, **keys)
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As usual, but overrides may stand between the flags, and an old flag is refused with its new name."""
+        """As usual, but overrides may stand between the flags, and a flag that is none is refused with the nearest."""
         words = sys.argv[1:] if args is None else list(args)
         known = self._option_string_actions
         for flag in (word.split("=")[0] for word in words):
-            if flag not in known and _OLD_FLAGS.get(flag, "").split(" ")[0] in known:
+            if flag in known or not flag.startswith("--") or flag == "--":
+                continue
+            if _OLD_FLAGS.get(flag, "").split(" ")[0] in known:
                 self.error(f"{flag} is called {_OLD_FLAGS[flag]} now")
+            shown = [name for name, action in known.items() if action.help != argparse.SUPPRESS]
+            nearest = difflib.get_close_matches(flag, shown, n=1)
+            self.error(f"there is no flag {flag}" + (f"; did you mean {nearest[0]}?" if nearest else "; see --help"))
         return self.parse_intermixed_args(words, namespace)
 
 
@@ -78,6 +89,14 @@ def run(main: Callable[[], int | None], less_memory: str = "use a machine with m
     except KeyboardInterrupt:
         sys.stderr.write("\ninterrupted\n")
         return EXIT_INTERRUPTED
+
+
+def run_command(*arguments: object, **environment: str) -> None:
+    """Run a command of the project, as `python` with these words, shown before; raises ValueError where it fails."""
+    words = [str(argument) for argument in arguments]
+    _LOG.info("\n$ python %s", " ".join(words))
+    if subprocess.run([sys.executable, *words], env={**os.environ, **environment}, check=False).returncode:
+        raise ValueError(f"`python {' '.join(words)}` failed; its own message is above")
 
 
 def sentence(error: Exception) -> str:

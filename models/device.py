@@ -72,16 +72,11 @@ def choose_algorithms(device: torch.device, dtype: torch.dtype, deterministic: b
         allow(not deterministic)
 
 
-def has_matrix_units(device: torch.device) -> bool:
-    """Whether bf16 matrices are multiplied as a whole, many times faster than number by number."""
+def _has_bf16_units(device: torch.device) -> bool:
+    """Whether it multiplies bf16 numbers many times faster than fp32: in units for matrices, or a CPU's for vectors."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return device.type == "cpu" and _has_amx()
-
-
-def _has_bf16_units(device: torch.device) -> bool:
-    """Also a CPU's vector units that multiply bf16 numbers."""
-    return has_matrix_units(device) or (device.type == "cpu" and _cpu_has("_is_avx512_bf16_supported"))
+    return device.type == "cpu" and (_has_amx() or _cpu_has("_is_avx512_bf16_supported"))
 
 
 @torch.compiler.assume_constant_result  # else a compiled network would break off here

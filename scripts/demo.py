@@ -10,16 +10,14 @@ import json
 import logging
 import os
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import torch
 
-from config.cli import run
+from config.cli import run, run_command
 from config.load import load_config
-from models.device import has_matrix_units
 from trainers.stored import ASSETS, CONFIG_FILE, shipped_models
 
 LOG = logging.getLogger(__name__)
@@ -27,8 +25,7 @@ SYSTEMS = ("dptn", "nted")
 DATA = Path("dataset/demo")
 RESULT = Path("result/demo")
 PEOPLE, VIEWS, SEED = 240, 5, 0
-# a GPU, or bf16 matrix units, which make convolutions over ten times faster, pay for four times the pixels
-FAST_SIZE, SLOW_SIZE = (128, 88), (64, 44)
+GPU_SIZE, CPU_SIZE = (128, 88), (64, 44)  # what minutes are enough for
 ONE_STEP = ("schedule.num_steps=1", "rollout.window=1", "objective.step=0", "trainer.batch_size=8")
 ONE_STEP_MINUTES = 2.6  # the steps that grow from it have the rest, `trainer.max_minutes` of their config
 
@@ -36,9 +33,7 @@ Size = tuple[int, int]
 
 
 def main() -> None:
-    fast = has_matrix_units(torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    size = FAST_SIZE if fast else SLOW_SIZE
-    LOG.info("training at %dx%d (%s)", *size, "bf16 matrix units" if fast else "no bf16 matrix units here")
+    size = GPU_SIZE if torch.cuda.is_available() else CPU_SIZE
     RESULT.mkdir(parents=True, exist_ok=True)
     shipped = [name for name in SYSTEMS if name in shipped_models()]
     make_data({size, *(load_config(ASSETS / name / CONFIG_FILE).data.image_size for name in shipped)})
@@ -50,25 +45,17 @@ def main() -> None:
     for name in shipped:
         draw_and_score(ASSETS / name, RESULT / f"shipped_{name}")
     (RESULT / "seconds.json").write_text(json.dumps(seconds) + "\n")
-    python("-m", "scripts.demo_page", "--result", RESULT, "--root", DATA, "--size", dashed(size))
+    run_command("-m", "scripts.demo_page", "--result", RESULT, "--root", DATA, "--size", dashed(size))
 
 
 def make_data(sizes: set[Size]) -> None:
     """Synthetic people in DeepFashion's layout, and their LMDBs."""
     height = 4 * max(height for height, _ in sizes)
-    people = (
-        "--people",
-        PEOPLE,
-        "--views",
-        VIEWS,
-        "--seed",
-        SEED,
-        "--size",
-        dashed((height, round(height * 750 / 1101))),
-    )
-    python("-m", "scripts.make_synthetic", "--output", DATA, *people, "--overwrite")
+    drawn = ("--size", dashed((height, round(height * 750 / 1101))))
+    people = ("--people", PEOPLE, "--views", VIEWS, "--seed", SEED)
+    run_command("-m", "scripts.make_synthetic", "--output", DATA, *people, *drawn, "--overwrite")
     stores = ("--size", *map(dashed, sorted(sizes)), "--overwrite")
-    python("-m", "scripts.prepare_data", "--root", DATA, "--output", DATA, *stores)
+    run_command("-m", "scripts.prepare_data", "--root", DATA, "--output", DATA, *stores)
 
 
 def train_system(system: str, size: Size) -> None:
@@ -89,7 +76,7 @@ def draw_and_score(model: Path, folder: Path) -> None:
     images, root = folder / "images", f"data.root={DATA}"
     shutil.rmtree(images, ignore_errors=True)
     in_parallel("inference.py", *flags, "--output_dir", images, "--save_steps", root)
-    python("eval_step.py", *flags, "--generated", images, "--protocol", "offline", root)
+    run_command("eval_step.py", *flags, "--generated", images, "--protocol", "offline", root)
 
 
 def in_parallel(*arguments: object) -> None:
@@ -98,15 +85,7 @@ def in_parallel(*arguments: object) -> None:
     count = gpus or min(2, cores)
     threads = os.environ.get("OMP_NUM_THREADS") or max(1, cores // count)
     launcher = ("-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={count}") if count > 1 else ()
-    python(*launcher, *arguments, OMP_NUM_THREADS=str(threads))
-
-
-def python(*arguments: object, **environment: str) -> None:
-    """Run a command of the project, shown before; raises ValueError where it fails."""
-    words = [str(argument) for argument in arguments]
-    LOG.info("\n$ python %s", " ".join(words))
-    if subprocess.run([sys.executable, *words], env={**os.environ, **environment}, check=False).returncode:
-        raise ValueError(f"`python {' '.join(words)}` failed; its own message is above")
+    run_command(*launcher, *arguments, OMP_NUM_THREADS=str(threads))
 
 
 def dashed(size: Size) -> str:

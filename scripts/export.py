@@ -25,7 +25,7 @@ from models.rollout import Pair
 from studio.card import model_card
 from studio.pipeline import StepPose
 from trainers.checkpoints import FORMAT, list_checkpoints
-from trainers.stored import CONFIG_FILE, WEIGHTS_FILE
+from trainers.stored import CONFIG_FILE, WEIGHTS_FILE, find_model
 
 LOG = logging.getLogger(__name__)
 PROGRAM_FILE, ONNX_FILE, CARD_FILE = "model.pt2", "model.onnx", "README.md"
@@ -61,6 +61,8 @@ def main() -> None:
     folder = Path(arguments.output)
     if list_checkpoints(folder / "checkpoints"):  # whose place the export would take
         raise ValueError(f"{folder} is a run; name another --output")
+    if find_model(arguments.model).resolve() in (folder.resolve(), folder.resolve() / WEIGHTS_FILE):
+        raise ValueError(f"{folder} is the model itself; name another --output")
     model = StepPose.load(arguments.model, which=arguments.which_iter)
     report = read_report(arguments.report, model) if arguments.report else None
     if arguments.num_sources < 1 or (arguments.num_sources > 1 and not model.generator.takes_several):

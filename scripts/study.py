@@ -24,8 +24,9 @@ from typing import Any
 
 import torch
 
-from config.cli import Parser, run
+from config.cli import Parser, run, run_command
 from config.load import dump_config
+from data.dataset import PairDataset
 from images.pixels import digest
 from images.writing import write_text
 from studies.cost import Cost, cost_of
@@ -52,6 +53,8 @@ def main() -> int:
     if arguments.make_data:
         make_data(study, arguments.study)
         return 0
+    if not (arguments.dry_run or arguments.report or arguments.run):
+        check_data(study, arguments.study)
     plan = Plan(study, arguments.study, costs(study, arguments.study, folders, timed=arguments.dry_run))
     if arguments.dry_run:
         sys.stdout.write(schedule(plan, arguments.jobs) + "\n")
@@ -94,9 +97,20 @@ def make_data(study: Study, path: Path) -> None:
     (height, width), people = data.image_size, study.people
     drawn = ("--size", f"{4 * height}-{round(4 * height * 750 / 1101)}")
     counts = ("--people", people.people, "--views", people.views, "--seed", people.seed)
-    _python("-m", "scripts.make_synthetic", "--output", data.root, *counts, *drawn, "--overwrite")
+    run_command("-m", "scripts.make_synthetic", "--output", data.root, *counts, *drawn, "--overwrite")
     places, sizes = ("--root", data.root, "--output", data.root), ("--size", f"{height}-{width}")
-    _python("-m", "scripts.prepare_data", *places, *sizes, "--overwrite")
+    run_command("-m", "scripts.prepare_data", *places, *sizes, "--overwrite")
+
+
+def check_data(study: Study, path: Path) -> None:
+    """Raises ValueError where an arm's people are not there, before anything is counted or trained."""
+    remedy = "; --make_data draws the study's own people" if study.people else ""
+    for data in {arm_config(study, path, name).data for name in study.arms}:
+        for split in ("train", "test"):
+            try:
+                PairDataset(data, split)
+            except ValueError as error:
+                raise ValueError(f"{error}{remedy}") from None
 
 
 def costs(study: Study, path: Path, folders: Folders, timed: bool = False) -> dict[str, Cost]:
@@ -228,14 +242,6 @@ class Jobs:
 
     def _log(self, one: Run) -> Path:
         return self.folders.runs / one.name / "study.log"
-
-
-def _python(*arguments: object) -> None:
-    """Run a command of the project, shown before; raises ValueError where it fails."""
-    words = [str(argument) for argument in arguments]
-    LOG.info("\n$ python %s", " ".join(words))
-    if subprocess.run([sys.executable, *words], check=False).returncode:
-        raise ValueError(f"`python {' '.join(words)}` failed; its own message is above")
 
 
 if __name__ == "__main__":

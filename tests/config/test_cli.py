@@ -53,7 +53,16 @@ def test_an_old_word_is_refused_with_the_new_one_and_a_flag_of_the_command_is_no
         assert capsys.readouterr().err.strip().endswith("error: --n_worker is called --workers now")
     with pytest.raises(SystemExit):
         parser.parse_args(["--sizes", "64-48"])  # this command never had either
-    assert "unrecognized arguments: --sizes" in capsys.readouterr().err
+    assert "error: there is no flag --sizes; see --help" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("word", ["--worker", "--work=2", "--wrokers"])
+def test_a_flag_that_is_cut_short_or_misspelt_is_refused_with_the_nearest(word, capsys):
+    parser = Parser()
+    parser.add_argument("--workers", type=int)
+    with pytest.raises(SystemExit):
+        parser.parse_args([word, "2"])
+    assert f"there is no flag {word.split('=')[0]}; did you mean --workers?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("text", "size"), [("256-176", (256, 176)), ("1-4096", (1, 4096))])

@@ -133,6 +133,16 @@ def test_what_would_do_nothing_or_harm_is_refused(kind, more, says, exporting, t
     assert says in capsys.readouterr().err and not (tmp_path / "out").exists() and config.read_text() == text
 
 
+@pytest.mark.parametrize("given", ["", "/model.safetensors"], ids=["folder", "file"])
+def test_an_export_is_not_written_over_by_itself(given, exporting, tmp_path, command, capsys):
+    save_run(tmp_path / "nted", tiny_config("nted", tmp_path))
+    assert exporting("nted", "safetensors", "--half") == 0
+    weights = tmp_path / "out" / "model.safetensors"
+    before, words = weights.read_bytes(), ["--model", f"{weights.parent}{given}", "--format", "safetensors"]
+    assert command(export.main, *words, "--output", weights.parent) == 2
+    assert "is the model itself; name another --output" in capsys.readouterr().err and weights.read_bytes() == before
+
+
 # the others take as long again, see above
 @pytest.mark.parametrize("system", ["unet", *(pytest.param(name, marks=pytest.mark.slow) for name in ("nted", "dptn"))])
 def test_the_onnx_file_draws_the_same_for_any_batch_size(system, exporting, tmp_path):

@@ -169,14 +169,14 @@ def test_an_arm_starts_with_the_networks_of_another_ones_run_and_counts_what_tha
 @pytest.mark.long
 def test_the_command_runs_all_side_by_side_names_what_failed_and_reports(study_file, tmp_path, command, capsys, caplog):
     values = yaml.safe_load(study_file.read_text())
-    wrong = {"config": ["data.root=no_such_folder"]}
+    wrong = {"config": ["trainer.start_from=no_such_run"]}
     study_file.write_text(yaml.safe_dump({**values, "arms": {**values["arms"], "wrong": wrong}}))
     words = [study_file, "--output", tmp_path / "study", "--jobs", "3"]
     assert command(command_module.main, *words, "--dry_run") == 0
     table = capsys.readouterr().out.splitlines()
     assert [line.split()[:3] for line in table[1:4]] == [["one", "1", "6"], ["two", "1", "3"], ["wrong", "1", "3"]]
     assert command(command_module.main, *words) == 1
-    assert "wrong-0 failed (exit code 2): error: " in caplog.text and "no_such_folder" in caplog.text
+    assert "wrong-0 failed (exit code 2): error: " in caplog.text and "no_such_run" in caplog.text
     study_file.write_text(yaml.safe_dump(values))
     before = {path: path.stat().st_mtime for path in (tmp_path / "study" / "runs").rglob("*.pt")}
     assert len(before) == 2 * 4 and command(command_module.main, *words) == 0
@@ -185,6 +185,16 @@ def test_the_command_runs_all_side_by_side_names_what_failed_and_reports(study_f
     assert report["sentences"][0].endswith("(1 and 1 runs): too few to say whether they differ.")
     page = (tmp_path / "study" / "report.html").read_text()
     assert page.count("data:image/png") == 3 and "two - one" in page
+
+
+def test_people_that_are_not_there_are_missed_before_anything_runs(study_file, tmp_path, command, capfd):
+    values = yaml.safe_load(study_file.read_text())
+    values["arms"]["two"]["config"].append("data.root=no_such_folder")
+    study_file.write_text(yaml.safe_dump({**values, "people": {"people": 8}}))
+    assert command(command_module.main, study_file, "--output", tmp_path / "study") == 2
+    error = capfd.readouterr().err.strip().splitlines()[-1]
+    assert "no_such_folder" in error and error.endswith("; --make_data draws the study's own people")
+    assert not (tmp_path / "study").exists()
 
 
 @pytest.mark.parametrize(
