@@ -147,9 +147,10 @@ def sentence(d: Difference) -> str:
         )
     seeds = _interval(d.over_seeds)
     if not d.sign:
+        alone = "" if d.over_seeds[0] <= 0 <= d.over_seeds[1] else ", taken alone,"
         return (
-            f"No difference between {d.arm} and {d.other} is shown in {d.metric}: these runs go with any difference "
-            f"of {seeds} (95 % over seeds; {number(d.mean)} on average, p = {number(d.adjusted, 2)} after correction, "
+            f"No difference between {d.arm} and {d.other} is shown in {d.metric}: these runs{alone} go with any "
+            f"difference of {seeds} (95 % over seeds; {number(d.mean)} on average, p = {number(d.adjusted, 2)} after correction, "
             f"{counts})."
         )
     is_better = (d.sign > 0) == is_better_high(d.metric)

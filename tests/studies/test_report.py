@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +15,11 @@ from metrics.gram import FrechetGram
 from studies.cost import Cost
 from studies.pages import markdown, write_pages
 from studies.plan import Plan, load_study
-from studies.report import build_report
+from studies.report import build_report, sentence
 from studies.results import Found
 from studies.runs import Folders
 from studies.scoring import Scored
+from studies.statistics import Difference
 
 NUM_PEOPLE, WIDTH = 20, 24
 ARMS = {"control": 0.0, "better": 1.0, "equal": 0.0, "hidden": 1.0}
@@ -78,6 +80,12 @@ def test_an_arm_that_is_better_by_less_than_its_seeds_differ_is_not_called_bette
     row = next(d for d in report["differences"] if d["arm"] == "hidden" and d["metric"] == "psnr")
     assert hidden.startswith("No difference between hidden and control is shown")
     assert row["over_seeds"][0] < 0 < row["over_seeds"][1]
+
+
+def test_a_difference_that_only_the_number_of_comparisons_hides_is_said_so():
+    found = Difference("a", "b", "psnr", (5, 5), (21, 20), 1, (0.1, 1.9), (0.2, 1.8), p=0.03, adjusted=0.09)
+    assert "is shown in psnr: these runs, taken alone, go with any difference of 0.1000 to 1.900 (" in sentence(found)
+    assert "these runs go with any" in sentence(replace(found, over_seeds=(-0.1, 2.1), adjusted=0.2))
 
 
 def test_only_the_primary_metric_is_tested_and_metrics_of_whole_sets_have_no_interval_over_people(planted):
