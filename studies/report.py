@@ -150,8 +150,8 @@ def sentence(d: Difference) -> str:
         alone = "" if d.over_seeds[0] <= 0 <= d.over_seeds[1] else ", taken alone,"
         return (
             f"No difference between {d.arm} and {d.other} is shown in {d.metric}: these runs{alone} go with any "
-            f"difference of {seeds} (95 % over seeds; {number(d.mean)} on average, p = {number(d.adjusted, 2)} after correction, "
-            f"{counts})."
+            f"difference of {seeds} (95 % over seeds; {number(d.mean)} on average, p = {number(d.adjusted, 2)} after "
+            f"correction, {counts})."
         )
     is_better = (d.sign > 0) == is_better_high(d.metric)
     both = f", over seeds and people {_interval(d.over_both)}" if d.over_both else ""
