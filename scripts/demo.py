@@ -62,9 +62,11 @@ def train_system(system: str, size: Size) -> None:
     """Train in one step, grow that into steps, draw and score both."""
     config, override = f"config/demo_{system}.yaml", f"data.image_size={list(size)}".replace(" ", "")
     one, steps = f"{RESULT.name}/{system}_one", f"{RESULT.name}/{system}"
+    # the second training begins with what the first one learned, and gains more at a smaller rate
+    rate = f"optim.generator.lr={load_config(config).optim.generator.lr / 3:g}"
     for name, keys in (
         (one, (*ONE_STEP, f"trainer.max_minutes={ONE_STEP_MINUTES}")),
-        (steps, (f"trainer.start_from={RESULT.parent / one}",)),
+        (steps, (f"trainer.start_from={RESULT.parent / one}", rate)),
     ):
         in_parallel("train.py", "--config", config, "--name", name, "--no_resume", override, *keys)
         draw_and_score(RESULT.parent / name, RESULT.parent / name)
