@@ -7,8 +7,8 @@
 #   SYSTEMS="nted dptn"   what is trained
 #   STEPS=4000            of training on one source; on three it is as many as cost the same in floating-point operations
 #   SIZE=128-88           of the images
-#   PEOPLE=600            drawn for training, where DATA is not there
-#   DATA=OUT/data         folder with the pairs files and the store
+#   PEOPLE=600            drawn for training, where there is no DATA
+#   DATA=FOLDER           people of your own, with a store of SIZE; else some are drawn, in OUT/data
 #   TESTED=120            unseen people that are scored
 #   OUT=result/several    folder of the runs; each system's report.md, report.json and people.jpg are in OUT/SYSTEM
 #
@@ -24,10 +24,12 @@ if [[ ${1:-} == --quick ]]; then
     steps=4 people=10 tested=3 out=${OUT:-result/several_quick}
 fi
 data=${DATA:-$out/data}
-[[ -d $data/$size ]] || {
+if [[ ! -d $data/$size ]]; then
+    # nobody's data are drawn over
+    [[ -z ${DATA:-} ]] || { echo "error: no store $DATA/$size; make it with scripts.prepare_data --size $size" >&2; exit 2; }
     "$python" -m scripts.make_synthetic --output "$data" --people "$people" --views 6 --size 512-352 --overwrite
     "$python" -m scripts.prepare_data --root "$data" --output "$data" --size "$size" --overwrite
-}
+fi
 for system in ${SYSTEMS:-nted dptn}; do
     config=config/${KIND:-demo}_$system.yaml
     keys=("data.root=$data" "data.image_size=[${size/-/,}]" trainer.max_minutes=null "$@")
