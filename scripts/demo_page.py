@@ -55,6 +55,11 @@ class Drawn:
         """The folder of each step."""
         return sorted(self.images.glob("step_*"))
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """(H, W) of its images."""
+        return read_pixels(next(self.steps[0].glob("*.png"))).shape[:2]
+
 
 def main() -> None:
     parser = Parser(description=__doc__)
@@ -102,6 +107,10 @@ def section(system: str, models: dict[str, Drawn], seconds: float, arguments: ar
     )
     if (accuracy := recent_accuracy(log, max(log))) is not None:
         lead += f" Its step head is right on {accuracy:.0%} of real images; guessing is on {1 / len(steps):.0%}."
+    sizes = {model.title: model.size for model in models.values()}
+    if len(set(sizes.values())) > 1:
+        named = ", ".join(f"{title} {height}x{width}" for title, (height, width) in sizes.items())
+        lead += f" Scores of images of different sizes do not compare: {named}."
     rows = {model.title: model.report["steps"][-1] for model in models.values()}
     rows |= {"copying the source image": copy, "the true target": found["ceiling"]}
     shown = [name for name in METRICS if name in steps[-1]]

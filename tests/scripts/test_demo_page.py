@@ -58,6 +58,7 @@ def test_the_page_has_every_models_scores_and_pictures(result, dataset, command)
     assert rows["step by step"][0] == "0.1600" and rows["copying the source image"][0] == "0.5000"
     assert rows["the true target"] == ["–", "0.7500"]
     assert "then 3 steps that grew from it for 30 training steps" in page and "took 123 seconds" in page
+    assert "do not compare: one step 64x48, step by step 64x48, shipped 32x24." in page
     assert json.loads((result / "report.json").read_text())["dptn"]["shipped"]["ceiling"] == {"recall_1": 0.75}
 
     strip = np.array(Image.open(io.BytesIO(base64.b64decode(re.findall(r"image/png;base64,([^\"]+)", page)[0]))))
