@@ -145,6 +145,7 @@ class Config(Section):
             )
         if self.data.num_sources > 1 and not GENERATORS[self.generator.kind].takes_several:
             raise ValueError(f"a {self.generator.kind} generator takes one source: set data.num_sources=1")
+        self.generator.check_pose(self.data.pose)
         for part in (self.generator, self.objective, self.discriminator, self.schedule):
             if part is not None:
                 part.check_image_size(*self.data.image_size)

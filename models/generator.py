@@ -38,6 +38,9 @@ class GeneratorConfig(Kind):
                 f"for this {self.kind} generator"
             )
 
+    def check_pose(self, form: str) -> None:
+        """Raise ValueError where it cannot use poses of this form, a `data.pose`."""
+
 
 def canvas_channels(config: GeneratorConfig, num_steps: int) -> int:
     """Channels of the canvas with the step's plane: none with one step, which has no canvas."""
@@ -59,7 +62,7 @@ class Generator(nn.Module):
     """
 
     Config: ClassVar[type[GeneratorConfig]]
-    needs_source_pose: ClassVar[bool] = False
+    needs_source_pose: bool = False
     reconstructs: ClassVar[bool] = False
     has_textures: ClassVar[bool] = False
     takes_several: ClassVar[bool] = False

@@ -31,6 +31,7 @@ from models.sources import apart, flat_sources, for_each, num_sources, side_by_s
 Texture = tuple[Tensor, Tensor]  # values (B, C, K), extraction (B, K, N*h*w)
 Textures = tuple[Texture, Texture] | tuple[()]  # of a level
 Encoded = tuple[Textures, ...]  # of each level, from the coarsest up
+Logits = tuple[Tensor, Tensor] | tuple[None, None]  # (B, K, h, w) of a level's two textures
 
 
 class NTEDConfig(GeneratorConfig):
@@ -42,6 +43,11 @@ class NTEDConfig(GeneratorConfig):
         (16, 32, 64, 64, 0), description="textures K of each level; 0: none"
     )
     kernel_sizes: tuple[Literal[1, 3], ...] = Field((1, 3, 3, 3, 3), description="extraction and distribution kernels")
+    source_pose: bool = Field(
+        False,
+        description="the source's own pose is seen too, and textures begin as body parts (ours); needs pose maps "
+        "that are 0 away from what they show",
+    )
 
     @model_validator(mode="after")
     def _same_length(self) -> NTEDConfig:
@@ -55,6 +61,13 @@ class NTEDConfig(GeneratorConfig):
     def size_multiple(self) -> int:
         """Two for each level but the finest."""
         return 2 ** (len(self.channels) - 1)
+
+    def check_pose(self, form: str) -> None:
+        """With `source_pose`, maps must be 0 away from what they show, which NTED's distances are not."""
+        if self.source_pose and form == "skeleton":
+            raise ValueError(
+                "generator.source_pose needs maps that are 0 away from the body: set data.pose=joints_limbs"
+            )
 
 
 class TextureExtraction(nn.Module):
@@ -73,13 +86,15 @@ class TextureExtraction(nn.Module):
         stride, padding = (kernel_size, 0) if self.pool_first else (1, padding)
         self.value_conv = EqualConv2d(channels, channels, kernel_size, stride, padding)
 
-    def forward(self, x: Tensor, standardised: Tensor, count: int = 1) -> Texture:
+    def forward(self, x: Tensor, standardised: Tensor, count: int = 1, logits: Tensor | None = None) -> Texture:
         """Source features to textures (B, C, K) and their places (B, K, N*h*w).
 
         Args:
             x: (B*N, C, h, w). standardised: the same standardised. count: N, the sources of a sample.
+            logits: (B*N, K, h, w) that are added to the semantic filters'.
         """
-        extraction = side_by_side(self.semantic_filter(standardised).flatten(2), count).softmax(dim=2)
+        found = _sum(self.semantic_filter(standardised), logits)
+        extraction = side_by_side(found.flatten(2), count).softmax(dim=2)
         if self.pool_first:
             sums = self._pooled(x, apart(extraction, count))
             sums = sums if count == 1 else sums.unflatten(0, (-1, count)).sum(dim=1)
@@ -113,14 +128,41 @@ class TextureDistribution(nn.Module):
         self.semantic_filter = EqualConv2d(channels, num_textures, kernel_size, padding=kernel_size // 2)
         self.site = TextureSite()
 
-    def forward(self, x: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Feature (B, C, h, w) and textures (B, C, K) to sqrt(2) times the filled one, and the weights (B, K, h*w)."""
-        distribution = self.semantic_filter(x).flatten(2).softmax(dim=1)
+    def forward(self, x: Tensor, values: Tensor, logits: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Feature (B, C, h, w) and textures (B, C, K) to sqrt(2) times the filled one, and the weights (B, K, h*w).
+
+        `logits` (B, K, h, w) are added to the semantic filters'.
+        """
+        distribution = _sum(self.semantic_filter(x), logits).flatten(2).softmax(dim=1)
         weights = distribution.to(values.dtype)
         # a product of the other order where channels come last: the sum is slow over two layouts
         last = x.is_contiguous(memory_format=torch.channels_last)
         filled = (weights.mT @ values.mT).mT if last else values @ weights
         return self.site(x + filled.view_as(x)), distribution
+
+
+class PoseFilters(nn.Module):
+    """Filters on pose maps, the same for source and target, so that a texture means one part of the body to both.
+
+    They begin as the maps themselves: texture 0 with what no map shows, the next with a map each, from the last map on;
+    textures beyond begin everywhere alike. Published filters see features alone and begin almost flat: they must find
+    one part from both sides at once, and a small network stays long with one texture for the whole person.
+    """
+
+    GAIN = 12.0  # a texture then begins where its map is above others, with weights sharp enough to keep colours apart
+
+    def __init__(self, num_maps: int, num_textures: int) -> None:
+        super().__init__()
+        filters = torch.zeros(num_textures, num_maps + 1)
+        filters.diagonal().fill_(1)
+        self.weight = nn.Parameter(filters.flip(1).repeat(2, 1))
+
+    def forward(self, pose: Tensor, scale: int) -> Logits:
+        """Maps (B, P, H, W) in [0, 1] to logits (B, K, H/scale, W/scale) for both textures of a level."""
+        maps = F.avg_pool2d(pose, scale)
+        maps = torch.cat((maps, 1 - maps.amax(dim=1, keepdim=True)), dim=1)
+        first, second = F.conv2d(maps, self.GAIN * self.weight[..., None, None]).chunk(2, dim=1)
+        return first, second
 
 
 class Encoder(nn.Module):
@@ -157,13 +199,13 @@ class RenderLayer(nn.Module):
         self.distribution = TextureDistribution(c_out, num_textures, kernel_size) if num_textures else None
         self.activate = BiasActivation(c_out)
 
-    def forward(self, x: Tensor, texture: Texture | None) -> tuple[Tensor, TexturePair | None]:
+    def forward(self, x: Tensor, texture: Texture | None, logits: Tensor | None) -> tuple[Tensor, TexturePair | None]:
         bias = self.activate.bias * BiasActivation.GAIN
         if self.distribution is None or texture is None:
             return self.activate(self._convolved(x, bias)), None
         x, (values, extraction) = self._convolved(x, None), texture
         # the weights of a position sum to 1: what all textures have more, it has more
-        x, distribution = self.distribution(x, values + bias.view(-1, 1).to(values.dtype))
+        x, distribution = self.distribution(x, values + bias.view(-1, 1).to(values.dtype), logits)
         return self.activate(x), TexturePair(extraction, distribution, (x.shape[2], x.shape[3]))
 
     def _convolved(self, x: Tensor, bias: Tensor | None) -> Tensor:
@@ -184,11 +226,13 @@ class RenderLevel(nn.Module):
         self.to_rgb = EqualConv2d(c_out, 3, 3, padding=1)
         self.upsample = Upsample() if upsample else None
 
-    def forward(self, x: Tensor, rgb: Tensor | None, textures: Textures) -> tuple[Tensor, Tensor, list[TexturePair]]:
+    def forward(
+        self, x: Tensor, rgb: Tensor | None, textures: Textures, logits: Logits
+    ) -> tuple[Tensor, Tensor, list[TexturePair]]:
         first, second = textures or (None, None)
         # the published pairing: the second extraction feeds the first layer
-        x, pair0 = self.conv0(x, second)
-        x, pair1 = self.conv1(x, first)
+        x, pair0 = self.conv0(x, second, logits[1])
+        x, pair1 = self.conv1(x, first, logits[0])
         image = self.to_rgb(x)
         if self.upsample is not None and rgb is not None:
             image = image + self.upsample(rgb)
@@ -212,7 +256,13 @@ class NTED(Generator):
         super().__init__()
         self.num_steps, self.stepwise, self.step_input = num_steps, num_steps > 1, config.step_input
         levels = list(zip(config.channels, config.num_textures, config.kernel_sizes, strict=True))
-        self.reference_encoder = Encoder(3, config.channels)
+        self.needs_source_pose = config.source_pose
+        self.pose_filters = nn.ModuleDict(
+            {str(halved): PoseFilters(pose_channels, k) for halved, k in enumerate(config.num_textures[::-1]) if k}
+            if config.source_pose
+            else {}
+        )
+        self.reference_encoder = Encoder(3 + pose_channels * config.source_pose, config.channels)
         self.extractions = nn.ModuleList(
             nn.ModuleList(TextureExtraction(*level) for _ in range(2 if level[1] else 0)) for level in levels[-2::-1]
         )
@@ -228,15 +278,22 @@ class NTED(Generator):
         count, source = num_sources(source_image), flat_sources(source_image)
         if self.step_input == "added":
             source = self._with_step(source, None if step is None else for_each(step, count))
+        pose = None
+        if self.needs_source_pose:
+            assert source_pose is not None, "this network sees the source's pose"
+            pose = flat_sources(source_pose)
+            source = torch.cat((source, pose), dim=1)
         textures: list[Textures] = [()]  # the finest level has none
         for operations, feature in zip(self.extractions, self.reference_encoder(source), strict=True):
-            textures.append(_extract(operations, feature, count) if len(operations) else ())  # type: ignore[arg-type]
+            logits = self._pose_logits(len(textures), pose)
+            textures.append(_extract(operations, feature, count, logits) if len(operations) else ())  # type: ignore[arg-type]
         return tuple(textures[::-1])
 
     def draw(
         self, encoded: Encoded, target_pose: Tensor, canvas: Tensor | None, step: Tensor | None
     ) -> GeneratorOutput:
         """Draw what `encode_source` gave in poses (B, P, H, W), over canvases (B, 3, H, W)."""
+        pose = target_pose
         if self.stepwise:
             assert canvas is not None, "a step needs a canvas"
             over = self._with_step(canvas, step)
@@ -244,11 +301,18 @@ class NTED(Generator):
             parts = (target_pose, over) if self.step_input == "channel" else (over, target_pose)
             target_pose = torch.cat(parts, dim=1)
         x, rgb, pairs = self.skeleton_encoder(target_pose)[-1], None, []
-        for level, textures in zip(self.renderer, encoded, strict=True):
-            x, rgb, level_pairs = level(x, rgb, textures)
+        halvings = reversed(range(len(self.renderer)))
+        for level, textures, halved in zip(self.renderer, encoded, halvings, strict=True):
+            x, rgb, level_pairs = level(x, rgb, textures, self._pose_logits(halved, pose))
             pairs += level_pairs
         assert rgb is not None
         return GeneratorOutput(rgb.float(), textures=tuple(pairs))
+
+    def _pose_logits(self, halved: int, pose: Tensor | None) -> Logits:
+        """What the poses (B, P, H, W) alone say of both textures of the level that is `halved` times smaller."""
+        if pose is None or str(halved) not in self.pose_filters:
+            return None, None
+        return self.pose_filters[str(halved)](pose, 2**halved)  # type: ignore[no-any-return]
 
     def _with_step(self, image: Tensor, step: Tensor | None) -> Tensor:
         if not self.stepwise:
@@ -260,11 +324,17 @@ class NTED(Generator):
         return image + nted_step_image(step, size)
 
 
-def _extract(operations: nn.ModuleList, feature: Tensor, count: int) -> tuple[Texture, Texture]:
+def _extract(operations: nn.ModuleList, feature: Tensor, count: int, logits: Logits) -> tuple[Texture, Texture]:
     """Both extractions of a level; they filter the same standardised feature."""
     standardised = _standardise(feature)
-    first, second = (operation(feature, standardised, count) for operation in operations)
+    first, second = (
+        operation(feature, standardised, count, added) for operation, added in zip(operations, logits, strict=True)
+    )
     return first, second
+
+
+def _sum(found: Tensor, added: Tensor | None) -> Tensor:
+    return found if added is None else found + added
 
 
 def _standardise(x: Tensor) -> Tensor:

@@ -22,23 +22,37 @@ SYSTEMS = ("nted", "nted-step", "dptn", "dptn-step")
 PARTS = ("generator", "discriminator")
 
 # what a configuration of each system says, besides widths and sizes
+_POSES = {
+    "data.map_channels": 0,
+    "data.pose_strokes.radius": 4,
+    "data.pose_strokes.joint_sigma": 6,
+    "data.pose_strokes.limb_sigma": 3,
+    "data.pose_strokes.scale_with_height": False,
+}
+_STEPS = {"generator.step_input": "added", "discriminator.step": "head"}
 _FORMS: dict[str, dict[str, Any]] = {
-    "nted": {"generator.kind": "nted", "data.pose": "skeleton", "discriminator.kind": "stylegan2"},
-    "nted-step": {
+    "nted": _POSES | {"generator.kind": "nted", "data.pose": "skeleton", "discriminator.kind": "stylegan2"},
+    "nted-step": _POSES
+    | _STEPS
+    | {
         "generator.kind": "nted",
         "data.pose": "skeleton",
         "discriminator.kind": "stylegan2",
         "schedule.kind": "resize",
         "rollout.degrade_source": False,
     },
-    "dptn": {
+    "dptn": _POSES
+    | {
         "generator.kind": "dptn",
         "generator.spectral_norm": False,
         "data.pose": "joints",
         "discriminator.kind": "residual",
     },
-    "dptn-step": {
+    "dptn-step": _POSES
+    | _STEPS
+    | {
         "generator.kind": "dptn",
+        "generator.source_to_both": False,
         "generator.spectral_norm": True,
         "data.pose": "joints_limbs",
         "discriminator.kind": "residual",

@@ -13,7 +13,9 @@ from torch.nn.utils.parametrizations import spectral_norm as torch_spectral_norm
 from torch.utils._pytree import tree_leaves
 from torch.utils.checkpoint import checkpoint
 
+from config.load import load_config
 from losses.adversarial import r1_penalty
+from losses.attention import attention_reconstruction
 from models.discriminators import ResidualConfig, StyleGAN2Config, append_minibatch_std
 from models.dptn import DPTNConfig
 from models.families import build_discriminator, build_generator
@@ -274,3 +276,24 @@ def test_every_parameter_of_the_plain_baseline_has_a_part_in_its_output():
     for network in (generator, discriminator):
         idle = [name for name, p in network.named_parameters() if p.grad.abs().max() < 1e-9]
         assert not idle
+
+
+def test_textures_begin_as_body_parts_where_the_source_pose_is_seen():
+    """Four parts side by side, in another order in the target: untrained, colours go where their part went."""
+    torch.manual_seed(0)
+    parts = torch.eye(4).repeat_interleave(8, dim=1).unsqueeze(1).expand(-1, 16, -1)  # (4, 16, 32): a quarter each
+    source_pose, target_pose = parts[None], parts[[2, 0, 3, 1]][None]
+    colours = torch.rand(3, 4) * 2 - 1
+    source, target = (torch.einsum("cp,bphw->bchw", colours, pose) for pose in (source_pose, target_pose))
+    losses = []
+    for seen in (True, False):
+        config = NTEDConfig(channels=(8, 8, 6), num_textures=(6, 6, 0), kernel_sizes=(3, 3, 3), source_pose=seen)
+        pairs = build_generator(config, 4, 1)(source, source_pose, target_pose).textures
+        losses.append(attention_reconstruction(pairs, source, target).item())
+    assert losses[0] < 0.02
+    assert losses[1] > 0.2  # the mean colour everywhere
+
+
+def test_nted_with_the_source_pose_refuses_distances():
+    with pytest.raises(ValueError, match=r"source_pose needs maps .*: set data\.pose=joints_limbs"):
+        load_config("config/nted_256.yaml", ["generator.source_pose=true"])

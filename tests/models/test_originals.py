@@ -135,6 +135,21 @@ def test_another_schedule_is_a_misfit():
     assert misfit("nted-step", config) == "schedule.kind is quantize, nted-step has resize"
 
 
+@pytest.mark.parametrize(
+    ("system", "override"),
+    [
+        ("nted", "data.pose_strokes.scale_with_height=true"),
+        ("nted", "data.map_channels=2"),
+        ("nted-step", "generator.step_input=channel"),
+        ("dptn-step", "generator.source_to_both=true"),
+        ("dptn-step", "discriminator.step=projection"),
+        ("dptn", "data.pose_strokes.joint_sigma=3"),
+    ],
+)
+def test_what_the_published_code_would_feed_otherwise_is_a_misfit(system, override):
+    assert misfit(system, small_config(system, override)).startswith(override.split("=")[0] + " is ")
+
+
 def shapes(system: str) -> dict[str, dict[str, tuple[int, ...]]]:
     return {
         part: {name: tuple(value.shape) for name, value in network(system, part).state_dict().items()} for part in PARTS

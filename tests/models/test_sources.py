@@ -25,6 +25,7 @@ SYSTEMS = ("nted", "dptn")
 FORMS: list[tuple[str, int, tuple[str, ...]]] = [
     *((system, steps, ()) for system in SYSTEMS for steps in (1, 4)),
     ("nted", 4, ("generator.step_input=channel",)),
+    *(("nted", steps, ("generator.source_pose=true", "data.pose=joints_limbs")) for steps in (1, 4)),
     ("dptn", 4, ("generator.step_input=channel",)),
     ("dptn", 4, ("generator.source_to_both=true",)),
 ]
