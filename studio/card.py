@@ -15,7 +15,7 @@ LOADING = {
     "model.safetensors": """from studio.pipeline import StepPose
 
 model = StepPose.load("{place}")
-image = model.generate(source, pose)  # see docs/using.md""",
+image = model.generate(source, pose, source_pose=source_pose)  # see docs/using.md""",
     "model.pt2": """import torch
 
 program = torch.export.load("{place}/model.pt2").module()

@@ -64,7 +64,7 @@ def smaller(words: list[str]) -> list[str]:
     config = Path(option(words, "--config") or "")
     if config.parent.name != "config":
         return []
-    own = {override.split("=")[0] for override in own_overrides(words)}
+    own = {override.split("=")[0] for override in own_overrides(words)} | {"data.pose"}
     wanted = tiny.overrides("dptn" if "dptn" in config.name else "nted", "dataset/demo")
     kept = [override for override in wanted if override.split("=")[0] not in own]
     # a whole StyleGAN2 discriminator would take half a minute
@@ -236,4 +236,4 @@ def drawn_in_python(clone: Path) -> Image.Image:
     (clone / "example.py").write_text(block)
     Image.new("RGB", (60, 80)).save(clone / "person.jpg")
     joints = np.random.default_rng(0).uniform(5, 40, (18, 2))
-    return runpy.run_path(str(clone / "example.py"), {"joints": joints})["image"]
+    return runpy.run_path(str(clone / "example.py"), {"source_joints": joints, "target_joints": joints})["image"]

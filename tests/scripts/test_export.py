@@ -230,8 +230,9 @@ def test_the_card_says_what_the_model_is_and_how_to_load_it(exporting, dataset, 
     named = {"source": source, "source_pose": own, "pose": pose, "noise": model.noise(2)}
     load, run = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     monkeypatch.chdir(tmp_path)  # the card names the folder, not where it lies
-    made: dict = {}
-    exec(load.split("image =")[0], made)
+    made = dict(named)
+    exec(load, made)
+    assert torch.equal(torch.stack(made["image"]), torch.stack(model.generate(source, pose, source_pose=own)))
     assert weights_hash(made["model"].generator) == weights_hash(model.generator)
     made = {name: value.numpy() for name, value in named.items()}
     exec(run, made)
