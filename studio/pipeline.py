@@ -4,7 +4,7 @@ from studio.pipeline import StepPose
 
 model = StepPose.load("result/my_run")
 pose = model.pose_form.draw(joints, model.image_size)  # joints: (18, 2) pixels, NaN where missing
-image = model.generate(Image.open("person.jpg"), pose)
+image = model.generate(Image.open("person.jpg"), pose, source_pose=source_pose)
 """
 
 from __future__ import annotations

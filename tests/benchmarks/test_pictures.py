@@ -1,0 +1,43 @@
+"""benchmarks.pictures: which commands it runs, and that what they draw is shown crisp."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from benchmarks import pictures
+from data.pairs import PairLine, write_pairs
+from trainers.stored import shipped_models
+
+
+def test_every_shipped_model_has_its_pictures_of_three_people(tmp_path, monkeypatch):
+    lines = [PairLine(f"img/{person}/{view}.jpg", (f"img/{person}/0.jpg",)) for person in range(9) for view in (1, 2)]
+    write_pairs(tmp_path / "test_pairs.txt", lines)
+    commands = []
+
+    def drawn(*words):
+        commands.append([str(word) for word in words])
+        if words[0] == "inference.py":
+            places = [words[words.index("--output_dir") + 1] / "strips" / f"{n:02d}.png" for n in range(pictures.PAIRS)]
+        else:
+            place = words[words.index("--output") + 1]
+            places = [place / "pixels.png" if "scripts.inspect_attention" in words else place]
+        for number, place in enumerate(places):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(np.full((10, 90, 3), number, np.uint8)).save(place)
+
+    monkeypatch.setattr(pictures, "run_command", drawn)
+    monkeypatch.setattr(sys, "argv", ["pictures", "--root", str(tmp_path), "--output", str(tmp_path)])
+    pictures.main()
+    for system in shipped_models():
+        sizes = {name: Image.open(tmp_path / f"{name}_{system}.jpg").size for name in ("steps", "mixing", "blending")}
+        # eight times, with gaps of 4 between and below rows
+        assert sizes == {"steps": (720, 8 * (4 * 10 + 3 * 4)), "mixing": (720, 80), "blending": (720, 8 * 28)}
+        steps = np.array(Image.open(tmp_path / f"steps_{system}.jpg").convert("L")).astype(int)
+        assert [round(steps[row * 8 * 14 + 40, 300]) for row in range(4)] == [0, 10, 20, 30]
+        (mixing,) = [words for words in commands if words[:4] == ["-m", "scripts.style_mix", "--model", system]]
+        assert [word for word in mixing if word.endswith(".jpg")] == [f"img/{person}/1.jpg" for person in (6, 0, 3)]
+        assert Path(tmp_path / f"inside_{system}.jpg").is_file()
