@@ -1,4 +1,4 @@
-"""The pictures of README and docs/using.md, drawn by the shipped models with the commands that these pages name.
+"""Steps, mixing, blending and reading of the shipped models, as README and docs/using.md show them, by their commands.
 
 python -m benchmarks.pictures --root dataset/small --output docs/images
 """
@@ -29,7 +29,7 @@ Names = tuple[str, str, str]
 
 
 def parse() -> argparse.Namespace:
-    parser = Parser(description="Draw the pictures of README and docs/using.md with the shipped models.")
+    parser = Parser(description="Draw what README and docs/using.md show of the shipped models.")
     parser.add_argument("--root", type=Path, required=True, help="dataset of people that they never saw, with stores")
     parser.add_argument("--output", type=Path, default=Path("docs/images"), help="folder of the pictures")
     return parser.parse_args()
@@ -49,7 +49,9 @@ def three_people(root: Path) -> Names:
     targets: dict[Path, str] = {}
     for line in read_pairs(root / "test_pairs.txt"):
         targets.setdefault(Path(line.target).parent, line.target)
-    first, second, third = list(targets.values())[:: max(1, len(targets) // 3)][:3]
+    if len(targets) < 3:
+        raise ValueError(f"{root}/test_pairs.txt has {len(targets)} people; three are needed")
+    first, second, third = list(targets.values())[:: len(targets) // 3][:3]
     return first, second, third
 
 

@@ -66,7 +66,8 @@ class NTEDConfig(GeneratorConfig):
         """With `source_pose`, maps must be 0 away from what they show, which NTED's distances are not."""
         if self.source_pose and form == "skeleton":
             raise ValueError(
-                "generator.source_pose needs maps that are 0 away from the body: set data.pose=joints_limbs"
+                "generator.source_pose needs maps that are 0 away from the body: set data.pose=joints_limbs, with wide "
+                "data.pose_strokes as in config/demo_nted.yaml"
             )
 
 
@@ -144,9 +145,10 @@ class TextureDistribution(nn.Module):
 class PoseFilters(nn.Module):
     """Filters on pose maps, the same for source and target, so that a texture means one part of the body to both.
 
-    They begin as the maps themselves: texture 0 with what no map shows, the next with a map each, from the last map on;
-    textures beyond begin everywhere alike. Published filters see features alone and begin almost flat: they must find
-    one part from both sides at once, and a small network stays long with one texture for the whole person.
+    They begin as the maps themselves: texture 0 with what no map shows, the next with a map each, from the last map on:
+    maps without a texture are left out at first, and textures without a map begin everywhere alike. Published filters
+    see features alone and begin almost flat: they must find one part from both sides at once, and a small network stays
+    long with one texture for the whole person.
     """
 
     GAIN = 12.0  # a texture then begins where its map is above others, with weights sharp enough to keep colours apart

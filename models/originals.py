@@ -22,12 +22,12 @@ SYSTEMS = ("nted", "nted-step", "dptn", "dptn-step")
 PARTS = ("generator", "discriminator")
 
 # what a configuration of each system says, besides widths and sizes
-_POSES = {
-    "data.map_channels": 0,
-    "data.pose_strokes.radius": 4,
-    "data.pose_strokes.joint_sigma": 6,
-    "data.pose_strokes.limb_sigma": 3,
-    "data.pose_strokes.scale_with_height": False,
+_POSES = {"data.map_channels": 0}
+# how published code draws poses, in pixels at any size
+_STROKES = {
+    "skeleton": {"radius": 4},
+    "joints": {"joint_sigma": 6},
+    "joints_limbs": {"joint_sigma": 6, "limb_sigma": 3},
 }
 _STEPS = {"generator.step_input": "added", "discriminator.step": "head"}
 _FORMS: dict[str, dict[str, Any]] = {
@@ -237,6 +237,10 @@ def misfit(system: str, config: Any) -> str | None:
         value = reduce(lambda part, name: getattr(part, name, None), key.split("."), config)
         if value != expected:
             return f"{key} is {value}, {system} has {expected}"
+    strokes = config.data.pose_strokes.at_height(config.data.image_size[0])
+    for name, expected in _STROKES[config.data.pose].items():
+        if (value := getattr(strokes, name)) != expected:
+            return f"data.pose_strokes draw with a {name} of {value:g} pixels, {system} with {expected}"
     num_steps = config.schedule.num_steps
     if stepwise != (num_steps > 1):
         return f"schedule.num_steps is {num_steps}, {system} has {'more than one step' if stepwise else 'one step'}"

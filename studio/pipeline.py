@@ -234,7 +234,9 @@ class StepPose:
             ValueError: as `generate`; the generator takes one source only.
         """
         if source_poses is None and self.needs_source_pose:
-            raise ValueError("this model needs the sources' own poses too: source_pose=[maps, ...]")
+            raise ValueError(
+                "this model needs the sources' own poses too: source_pose=[maps, ...], in mix source_poses=[maps, ...]"
+            )
         images, targets = image_batch(sources, self.image_size, self.device), self._maps(pose)
         own = targets[:1].expand(len(images), -1, -1, -1) if source_poses is None else self._maps(source_poses)
         if len(own) != len(images):

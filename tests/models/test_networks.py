@@ -279,19 +279,26 @@ def test_every_parameter_of_the_plain_baseline_has_a_part_in_its_output():
 
 
 def test_textures_begin_as_body_parts_where_the_source_pose_is_seen():
-    """Four parts side by side, in another order in the target: untrained, colours go where their part went."""
+    """Stripes, the first of no map, in another order in the target: untrained, colours go where their part went."""
     torch.manual_seed(0)
-    parts = torch.eye(4).repeat_interleave(8, dim=1).unsqueeze(1).expand(-1, 16, -1)  # (4, 16, 32): a quarter each
-    source_pose, target_pose = parts[None], parts[[2, 0, 3, 1]][None]
-    colours = torch.rand(3, 4) * 2 - 1
-    source, target = (torch.einsum("cp,bphw->bchw", colours, pose) for pose in (source_pose, target_pose))
-    losses = []
-    for seen in (True, False):
-        config = NTEDConfig(channels=(8, 8, 6), num_textures=(6, 6, 0), kernel_sizes=(3, 3, 3), source_pose=seen)
-        pairs = build_generator(config, 4, 1)(source, source_pose, target_pose).textures
-        losses.append(attention_reconstruction(pairs, source, target).item())
-    assert losses[0] < 0.02
-    assert losses[1] > 0.2  # the mean colour everywhere
+    # (5, 16, 40): of five maps the first is of a joint that is not there, each other one of a stripe
+    parts = torch.cat((torch.zeros(5, 1), torch.eye(5)[:, 1:]), dim=1).repeat_interleave(8, dim=1)
+    parts = parts.unsqueeze(1).expand(-1, 16, -1)
+    order = torch.tensor([2, 0, 4, 1, 3]).mul(8).repeat_interleave(8) + torch.arange(8).repeat(5)
+    source = (torch.rand(3, 5) * 2 - 1).repeat_interleave(8, dim=1).unsqueeze(1).expand(-1, 16, -1)
+    poses, images = (parts[None], parts[None, ..., order]), (source[None], source[None, ..., order])
+
+    def loss(seen: bool, moved: int) -> float:
+        config = NTEDConfig(channels=(8, 8, 6), num_textures=(5, 5, 0), kernel_sizes=(3, 3, 3), source_pose=seen)
+        generator = build_generator(config, 5, 1)
+        for filters in generator.pose_filters.values():
+            first, second = filters.weight.data.chunk(2)
+            filters.weight.data = torch.cat((first, second.roll(moved, 0)))
+        return attention_reconstruction(generator(images[0], *poses).textures, *images).item()
+
+    assert loss(seen=True, moved=0) < 0.02
+    assert loss(seen=True, moved=1) < 0.02  # each texture is gathered and given by the same filters
+    assert loss(seen=False, moved=0) > 0.2  # the mean colour everywhere
 
 
 def test_nted_with_the_source_pose_refuses_distances():

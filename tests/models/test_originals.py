@@ -136,18 +136,24 @@ def test_another_schedule_is_a_misfit():
 
 
 @pytest.mark.parametrize(
-    ("system", "override"),
+    ("system", "override", "reason"),
     [
-        ("nted", "data.pose_strokes.scale_with_height=true"),
-        ("nted", "data.map_channels=2"),
-        ("nted-step", "generator.step_input=channel"),
-        ("dptn-step", "generator.source_to_both=true"),
-        ("dptn-step", "discriminator.step=projection"),
-        ("dptn", "data.pose_strokes.joint_sigma=3"),
+        ("nted", "data.pose_strokes.radius=2", "data.pose_strokes draw with a radius of 2 pixels, nted with 4"),
+        ("nted", "data.pose_strokes.scale_with_height=true", None),  # of 256 rows: the same
+        ("nted", "data.map_channels=2", "data.map_channels is 2, nted has 0"),
+        ("nted", "data.pose_strokes.joint_sigma=3", None),  # it draws none
+        ("nted-step", "generator.step_input=channel", "generator.step_input is channel, nted-step has added"),
+        ("dptn-step", "generator.source_to_both=true", "generator.source_to_both is True, dptn-step has False"),
+        ("dptn-step", "discriminator.step=projection", "discriminator.step is projection, dptn-step has head"),
+        (
+            "dptn",
+            "data.pose_strokes.joint_sigma=3",
+            "data.pose_strokes draw with a joint_sigma of 3 pixels, dptn with 6",
+        ),
     ],
 )
-def test_what_the_published_code_would_feed_otherwise_is_a_misfit(system, override):
-    assert misfit(system, small_config(system, override)).startswith(override.split("=")[0] + " is ")
+def test_what_the_published_code_would_feed_otherwise_is_a_misfit(system, override, reason):
+    assert misfit(system, small_config(system, override)) == reason
 
 
 def shapes(system: str) -> dict[str, dict[str, tuple[int, ...]]]:

@@ -175,12 +175,19 @@ def test_joints_of_another_photograph_are_refused(tmp_path):
         read_photograph(tmp_path / "me.png", DEEPFASHION_FRAME)
 
 
-@pytest.mark.parametrize(("system", "is_refused"), [("nted", False), ("dptn", True)])
+@pytest.mark.parametrize(
+    ("system", "more", "is_refused"),
+    [
+        ("nted", [], False),
+        ("nted", ["generator.source_pose=true", "data.pose=joints_limbs"], True),
+        ("dptn", [], True),
+    ],
+)
 def test_a_source_without_keypoints_is_refused_where_the_model_looks_at_them_and_a_pose_always(
-    system, is_refused, dataset, tmp_path
+    system, more, is_refused, dataset, tmp_path
 ):
     Image.new("RGB", (100, 40)).save(tmp_path / "me.png")
-    people = People(tiny_model(system, dataset))
+    people = People(tiny_model(system, dataset, None, *more))
     asked = [people.pose, people.source] if is_refused else [people.pose]
     for ask in asked:
         with pytest.raises(ValueError, match=r"me.png has no keypoints; put me.txt .* --detector"):
