@@ -26,12 +26,12 @@ SYSTEMS = ("dptn", "nted")
 DATA = Path("dataset/demo")
 RESULT = Path("result/demo")
 PEOPLE, VIEWS, SEED = 240, 5, 0
-SCORED = 4  # one in so many test pairs: scoring all of them would take as long as training
+SCORED = 4  # one in so many test pairs and reals: scoring all of them would take as long as training
 GPU_SIZE, CPU_SIZE = (128, 88), (64, 44)  # what minutes are enough for
 # no discriminator yet: at this stage it teaches nothing, and an update takes two thirds of the time without it
 NO_DISCRIMINATOR = ("discriminator=null", "objective.gan=0", "objective.step=0", "objective.r1_gamma=0")
 ONE_STEP = ("schedule.num_steps=1", "rollout.window=1", *NO_DISCRIMINATOR, "trainer.batch_size=8")
-ONE_STEP_MINUTES = 1.8  # the steps that grow from it have the rest, `trainer.max_minutes` of their config
+ONE_STEP_MINUTES = 1.7  # the steps that grow from it have the rest, `trainer.max_minutes` of their config
 
 Size = tuple[int, int]
 
@@ -60,8 +60,8 @@ def make_data(sizes: set[Size]) -> None:
     run_command("-m", "scripts.make_synthetic", "--output", DATA, *people, *drawn, "--overwrite")
     stores = ("--size", *map(dashed, sorted(sizes)), "--overwrite")
     run_command("-m", "scripts.prepare_data", "--root", DATA, "--output", DATA, *stores)
-    pairs = DATA / "test_pairs.txt"
-    write_text(pairs, "".join(pairs.read_text().splitlines(keepends=True)[::SCORED]))
+    for scored in (DATA / "test_pairs.txt", DATA / "train.lst"):
+        write_text(scored, "".join(scored.read_text().splitlines(keepends=True)[::SCORED]))
 
 
 def train_system(system: str, size: Size) -> None:
