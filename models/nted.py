@@ -201,7 +201,9 @@ class RenderLayer(nn.Module):
         self.distribution = TextureDistribution(c_out, num_textures, kernel_size) if num_textures else None
         self.activate = BiasActivation(c_out)
 
-    def forward(self, x: Tensor, texture: Texture | None, logits: Tensor | None) -> tuple[Tensor, TexturePair | None]:
+    def forward(
+        self, x: Tensor, texture: Texture | None, logits: Tensor | None = None
+    ) -> tuple[Tensor, TexturePair | None]:
         bias = self.activate.bias * BiasActivation.GAIN
         if self.distribution is None or texture is None:
             return self.activate(self._convolved(x, bias)), None

@@ -33,14 +33,14 @@ _STEPS = {"generator.step_input": "added", "discriminator.step": "head"}
 _FORMS: dict[str, dict[str, Any]] = {
     "nted": _POSES | {"generator.kind": "nted", "data.pose": "skeleton", "discriminator.kind": "stylegan2"},
     "nted-step": _POSES
-    | _STEPS
     | {
         "generator.kind": "nted",
         "data.pose": "skeleton",
         "discriminator.kind": "stylegan2",
         "schedule.kind": "resize",
         "rollout.degrade_source": False,
-    },
+    }
+    | _STEPS,
     "dptn": _POSES
     | {
         "generator.kind": "dptn",
@@ -49,7 +49,6 @@ _FORMS: dict[str, dict[str, Any]] = {
         "discriminator.kind": "residual",
     },
     "dptn-step": _POSES
-    | _STEPS
     | {
         "generator.kind": "dptn",
         "generator.source_to_both": False,
@@ -58,7 +57,8 @@ _FORMS: dict[str, dict[str, Any]] = {
         "discriminator.kind": "residual",
         "schedule.kind": "quantize",
         "rollout.degrade_source": True,
-    },
+    }
+    | _STEPS,
 }
 
 # (published, ours): ^ is the start of a name, {} a number; applied from first to last, backwards on the way back
