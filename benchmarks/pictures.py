@@ -21,9 +21,7 @@ from images.reading import read_pixels
 from images.strips import stack
 from trainers.stored import ASSETS, CONFIG_FILE, shipped_models
 
-WIDTH = (
-    800  # of a page, in pixels: pictures are enlarged by the largest whole factor that fits, so that they stay crisp
-)
+WIDTH = 800  # of a page, in pixels; pictures are enlarged by a whole factor, so that they stay crisp
 PAIRS, ROWS = 40, 4  # the first test pairs that are drawn, and how many of them, spread evenly, are shown
 Names = tuple[str, str, str]
 
@@ -38,6 +36,7 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     arguments = parse()
     people = three_people(arguments.root)
+    arguments.output.mkdir(parents=True, exist_ok=True)  # before the long work
     for system in sorted(shipped_models()):
         with tempfile.TemporaryDirectory() as folder:
             for name, picture in pictures(system, arguments.root, people, Path(folder)):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-
 import numpy as np
 from PIL import Image
 
@@ -30,14 +28,16 @@ def test_every_shipped_model_has_its_pictures_of_three_people(tmp_path, monkeypa
             Image.fromarray(np.full((10, 90, 3), number, np.uint8)).save(place)
 
     monkeypatch.setattr(pictures, "run_command", drawn)
-    monkeypatch.setattr(sys, "argv", ["pictures", "--root", str(tmp_path), "--output", str(tmp_path)])
+    monkeypatch.setattr(sys, "argv", ["pictures", "--root", str(tmp_path), "--output", str(tmp_path / "new")])
     pictures.main()
     for system in shipped_models():
-        sizes = {name: Image.open(tmp_path / f"{name}_{system}.jpg").size for name in ("steps", "mixing", "blending")}
+        sizes = {
+            name: Image.open(tmp_path / "new" / f"{name}_{system}.jpg").size for name in ("steps", "mixing", "blending")
+        }
         # eight times, with gaps of 4 between and below rows
         assert sizes == {"steps": (720, 8 * (4 * 10 + 3 * 4)), "mixing": (720, 80), "blending": (720, 8 * 28)}
-        steps = np.array(Image.open(tmp_path / f"steps_{system}.jpg").convert("L")).astype(int)
+        steps = np.array(Image.open(tmp_path / "new" / f"steps_{system}.jpg").convert("L")).astype(int)
         assert [round(steps[row * 8 * 14 + 40, 300]) for row in range(4)] == [0, 10, 20, 30]
         (mixing,) = [words for words in commands if words[:4] == ["-m", "scripts.style_mix", "--model", system]]
         assert [word for word in mixing if word.endswith(".jpg")] == [f"img/{person}/1.jpg" for person in (6, 0, 3)]
-        assert Path(tmp_path / f"inside_{system}.jpg").is_file()
+        assert (tmp_path / "new" / f"inside_{system}.jpg").is_file()
