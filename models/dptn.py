@@ -23,8 +23,9 @@ from models.layers import (
 )
 from models.sources import flat_sources, for_each, num_sources
 
-# context and source tokens (B, N*h*w, C); where both branches see it, also the source image and its pose
-Encoded = tuple[Tensor, Tensor, tuple[Tensor, ...]]
+# context and source tokens (B, N*h*w, C); where both branches see it, also the source image and its pose; for pose
+# attention, also what lies near those tokens
+Encoded = tuple[Tensor, Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]
 
 
 class DPTNConfig(GeneratorConfig):
@@ -40,6 +41,9 @@ class DPTNConfig(GeneratorConfig):
     num_TTBs: int = Field(2, ge=1, le=32, description="texture transfer blocks")
     source_to_both: bool = Field(
         False, description="with several steps too, the transformation branch sees the source image and its pose"
+    )
+    pose_attention: bool = Field(
+        False, description="texture transfer begins by looking where the same keypoints are (not in the paper)"
     )
     spectral_norm: bool = Field(True, description="spectral norm on every convolution")
     init: Literal["xavier", "orthogonal"] = Field("xavier", description="initialisation of convolutions")
@@ -67,6 +71,9 @@ class DPTNConfig(GeneratorConfig):
         if self.widths[-1] % self.nhead:
             raise ValueError(f"nhead is {self.nhead}: it must divide the token width {self.widths[-1]}")
         return self
+
+
+_NEAR = 0.05  # length of the pose maps' means around a token from which on something is near
 
 
 def _norm_act(channels: int) -> list[nn.Module]:
@@ -166,10 +173,38 @@ class Attention(nn.MultiheadAttention):
     def __init__(self, width: int, nhead: int) -> None:
         super().__init__(width, nhead, batch_first=True)
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, query: Tensor, key: Tensor, value: Tensor, likeness: Tensor | None = None) -> Tensor:  # type: ignore[override]
+        """Tokens to tokens; likeness (B, queries, keys) of their poses, for those that look at it."""
         # asked for its weights PyTorch multiplies matrices one after the other
         plain = fused_attention_is_slow(query.device)
-        return super().forward(query, key, value, need_weights=plain, average_attn_weights=False)[0]
+        mask = self._added(likeness)
+        return super().forward(query, key, value, need_weights=plain, attn_mask=mask, average_attn_weights=False)[0]
+
+    def weights(self, query: Tensor, key: Tensor, value: Tensor, likeness: Tensor | None = None) -> Tensor:
+        """(B, queries, keys): how much each query takes from each key, the mean over the heads."""
+        mask = self._added(likeness)
+        return cast(Tensor, super().forward(query, key, value, need_weights=True, attn_mask=mask)[1])
+
+    def _added(self, likeness: Tensor | None) -> Tensor | None:
+        """What is added to the logits, (B * heads, queries, keys)."""
+        return None
+
+
+class PoseAttention(Attention):
+    """Cross-attention whose heads begin by looking where the same keypoints are, each as strongly as it learns to.
+
+    `GAIN`: what a perfect likeness adds to a logit at first.
+    """
+
+    GAIN = 8.0
+
+    def __init__(self, width: int, nhead: int) -> None:
+        super().__init__(width, nhead)
+        self.pose_gain = nn.Parameter(torch.full((nhead,), self.GAIN))
+
+    def _added(self, likeness: Tensor | None) -> Tensor:
+        assert likeness is not None, "pose attention needs the likeness of the poses"
+        return (self.pose_gain.view(-1, 1, 1) * likeness.unsqueeze(1)).flatten(0, 1)
 
 
 class ContextAugmentBlock(nn.Module):
@@ -190,27 +225,29 @@ class ContextAugmentBlock(nn.Module):
 class TextureTransferBlock(nn.Module):
     """Cross-attention from the transformation feature to the source feature, by the context (section 3.3)."""
 
-    def __init__(self, width: int, nhead: int) -> None:
+    def __init__(self, width: int, nhead: int, pose_attention: bool = False) -> None:
         super().__init__()
-        self.self_attn, self.cross_attn = Attention(width, nhead), Attention(width, nhead)
+        self.self_attn = Attention(width, nhead)
+        self.cross_attn = (PoseAttention if pose_attention else Attention)(width, nhead)
         self.feed_forward = FeedForward(width)
         self.norm1, self.norm2, self.norm3 = TokenNorm(width), TokenNorm(width), TokenNorm(width)
         self.site = TextureSite()
 
-    def forward(self, y: Tensor, context: Tensor, source: Tensor) -> Tensor:
-        """Tokens (B, h*w, C) each."""
+    def forward(self, y: Tensor, context: Tensor, source: Tensor, likeness: Tensor | None = None) -> Tensor:
+        """Tokens (B, h*w, C) each; likeness (B, queries, keys) of their poses, for pose attention."""
         y = self.norm1(y + self.self_attn(y, y, y))
-        y = self.norm2(y + self.site(self.cross_attn(y, context, source)))
+        y = self.norm2(y + self.site(self.cross_attn(y, context, source, likeness)))
         return self.norm3(y + self.feed_forward(y))
 
 
 class PoseTransformerModule(nn.Module):
     """Correlates the two tasks: context augment blocks, then texture transfer blocks (section 3.3)."""
 
-    def __init__(self, width: int, nhead: int, num_CABs: int, num_TTBs: int) -> None:
+    def __init__(self, width: int, config: DPTNConfig) -> None:
         super().__init__()
-        self.CABs = nn.ModuleList(ContextAugmentBlock(width, nhead) for _ in range(num_CABs))
-        self.TTBs = nn.ModuleList(TextureTransferBlock(width, nhead) for _ in range(num_TTBs))
+        nhead, pose_attention = config.nhead, config.pose_attention
+        self.CABs = nn.ModuleList(ContextAugmentBlock(width, nhead) for _ in range(config.num_CABs))
+        self.TTBs = nn.ModuleList(TextureTransferBlock(width, nhead, pose_attention) for _ in range(config.num_TTBs))
         self.norm = TokenNorm(width)
         # with S = 1 the transformation branch sees the source too; with S > 1 it is free of it
         self.site = TextureSite()
@@ -222,11 +259,11 @@ class PoseTransformerModule(nn.Module):
             context = augment(context)
         return context
 
-    def forward(self, transformation: Tensor, context: Tensor, source: Tensor) -> Tensor:
+    def forward(self, transformation: Tensor, context: Tensor, source: Tensor, likeness: Tensor | None) -> Tensor:
         """The transformation feature (B, C, h, w) with the texture of source tokens (B, h*w, C), by their context."""
         y = _tokens(self.site(transformation))
         for transfer in self.TTBs:
-            y = transfer(y, context, source)
+            y = transfer(y, context, source, likeness)
         return self.norm(y).mT.reshape_as(transformation)
 
 
@@ -257,7 +294,8 @@ class DPTN(Generator):
         for index in range(config.num_blocks):
             self.content_encoder.add_module(f"mblock{index}", make.residual(widths[-1]))
         self.source_encoder = make.encoders(3, widths)
-        self.PTM = PoseTransformerModule(widths[-1], config.nhead, config.num_CABs, config.num_TTBs)
+        self.PTM = PoseTransformerModule(widths[-1], config)
+        self.pose_attention, self.stride = config.pose_attention, config.size_multiple
         self.decoder = nn.Sequential()
         for index, pair in enumerate(itertools.pairwise([*widths[::-1], widths[0]])):
             self.decoder.add_module(f"decoder{index}", make.decoder(*pair))
@@ -269,15 +307,16 @@ class DPTN(Generator):
         context = self.PTM.context(self.content_encoder(self._own(source, source_pose)))
         texture, count = _tokens(self.source_encoder(flat_sources(source))), num_sources(source)
         seen = (source, source_pose) if self.source_to_both else ()
-        return _all_tokens(context, count), _all_tokens(texture, count), seen
+        return _all_tokens(context, count), _all_tokens(texture, count), seen, self._nearby(source_pose)
 
     def draw(
         self, encoded: Encoded, target_pose: Tensor, canvas: Tensor | None, step: Tensor | None
     ) -> GeneratorOutput:
         """Draw what `encode_source` gave in poses (B, P, H, W), over canvases (B, 3, H, W)."""
-        context, texture, source = encoded
-        other = self.content_encoder(self._other(source, target_pose, canvas, step))
-        return GeneratorOutput(self.decoder(self.PTM(self._mean(other, source), context, texture)).float())
+        context, texture, source, nearby = encoded
+        other = self._mean(self.content_encoder(self._other(source, target_pose, canvas, step)), source)
+        feature = self.PTM(other, context, texture, self._likeness(target_pose, nearby))
+        return GeneratorOutput(self.decoder(feature).float())
 
     def forward(
         self,
@@ -297,7 +336,8 @@ class DPTN(Generator):
         reconstruction, transformation = self.content_encoder(torch.cat((own, other))).split([len(own), len(other)])
         texture, count = _tokens(self.source_encoder(flat_sources(source))), num_sources(source)
         context = _all_tokens(self.PTM.context(reconstruction), count)
-        feature = self.PTM(self._mean(transformation, (source,)), context, _all_tokens(texture, count))
+        likeness = self._likeness(target_pose, self._nearby(source_pose))
+        feature = self.PTM(self._mean(transformation, (source,)), context, _all_tokens(texture, count), likeness)
         return GeneratorOutput(*self.decoder(torch.cat((feature, reconstruction[::count]))).float().chunk(2))
 
     def _own(self, source: Tensor, source_pose: Tensor) -> Tensor:
@@ -332,6 +372,16 @@ class DPTN(Generator):
         count = num_sources(source[0]) if self.source_to_both else 1
         return transformation if count == 1 else transformation.unflatten(0, (-1, count)).mean(dim=1)
 
+    def _nearby(self, source_pose: Tensor) -> tuple[Tensor, ...]:
+        """For pose attention: what lies near each token of all sources of a sample, (B, N*h*w, P + 1)."""
+        if not self.pose_attention:
+            return ()
+        return (_all_tokens(_nearby(flat_sources(source_pose), self.stride), num_sources(source_pose)),)
+
+    def _likeness(self, target_pose: Tensor, nearby: tuple[Tensor, ...]) -> Tensor | None:
+        """For pose attention: how alike the poses are at each token of the target and of the sources."""
+        return _nearby(target_pose, self.stride) @ nearby[0].mT if nearby else None
+
     def _numbered(self, source: Tensor, step: Tensor | None) -> Tensor:
         """The source image as the networks see it, with the step's pattern where that is added to it."""
         if not self.stepwise or self.step_input == "channel":
@@ -344,6 +394,13 @@ class DPTN(Generator):
 def _tokens(x: Tensor) -> Tensor:
     """(B, C, h, w) to (B, h*w, C)."""
     return x.flatten(2).mT
+
+
+def _nearby(pose: Tensor, stride: int) -> Tensor:
+    """Which pose maps (B, P, H, W) are near each token, (B, h*w, P + 1) of length 1; the last one stands for none."""
+    near = _tokens(F.avg_pool2d(F.avg_pool2d(pose, stride), 3, stride=1, padding=1))
+    nothing = (_NEAR - near.norm(dim=2, keepdim=True)).clamp(min=0)
+    return F.normalize(torch.cat((near, nothing), dim=2), dim=2)
 
 
 def _all_tokens(tokens: Tensor, count: int) -> Tensor:

@@ -44,6 +44,7 @@ _FORMS: dict[str, dict[str, Any]] = {
     "dptn": _POSES
     | {
         "generator.kind": "dptn",
+        "generator.pose_attention": False,
         "generator.spectral_norm": False,
         "data.pose": "joints",
         "discriminator.kind": "residual",
@@ -51,6 +52,7 @@ _FORMS: dict[str, dict[str, Any]] = {
     "dptn-step": _POSES
     | {
         "generator.kind": "dptn",
+        "generator.pose_attention": False,
         "generator.source_to_both": False,
         "generator.spectral_norm": True,
         "data.pose": "joints_limbs",

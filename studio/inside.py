@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from images.pixels import to_uint8
+from models.dptn import Attention
 from models.layers import TexturePair
 from models.rollout import Pair
 from studio.pictures import labelled_grid
@@ -79,7 +80,7 @@ def look_inside(model: StepPose, pair: Pair, noise: Tensor, step: int) -> Inside
                 inputs.clear()
     finally:
         kept.remove()
-    attention = tuple(_attention(module, *arguments) for module, arguments in inputs)
+    attention = tuple(module.weights(*arguments)[0] for module, arguments in inputs)
     if not attention and not outputs[-1].textures:
         raise ValueError(f"a {type(model.generator).__name__} reads its source at no place that could be shown")
     height, width = model.image_size
@@ -90,9 +91,9 @@ def look_inside(model: StepPose, pair: Pair, noise: Tensor, step: int) -> Inside
 
 
 @contextmanager
-def _transfer_inputs(generator: nn.Module) -> Iterator[list[tuple[nn.MultiheadAttention, tuple[Tensor, ...]]]]:
-    """Query, key and value of each texture transfer block's cross-attention, as they come."""
-    seen: list[tuple[nn.MultiheadAttention, tuple[Tensor, ...]]] = []
+def _transfer_inputs(generator: nn.Module) -> Iterator[list[tuple[Attention, tuple[Tensor, ...]]]]:
+    """The inputs of each texture transfer block's cross-attention, as they come."""
+    seen: list[tuple[Attention, tuple[Tensor, ...]]] = []
     names = [name for name, _ in generator.named_modules() if name.endswith("cross_attn")]
     hooks = [
         generator.get_submodule(name).register_forward_pre_hook(lambda module, inputs: seen.append((module, inputs)))  # type: ignore[arg-type]
@@ -103,11 +104,6 @@ def _transfer_inputs(generator: nn.Module) -> Iterator[list[tuple[nn.MultiheadAt
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _attention(module: nn.MultiheadAttention, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-    """(targets, sources), the mean over the heads; DPTN's own call leaves them out, which is faster."""
-    return nn.MultiheadAttention.forward(module, query, key, value, need_weights=True)[1][0]  # type: ignore[index]
 
 
 def overlay(image: np.ndarray, weights: np.ndarray, mark: Pixel | None = None, most: float | None = None) -> np.ndarray:

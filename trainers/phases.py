@@ -60,11 +60,15 @@ class GeneratorPhase(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Terms, Window]:
         """The loss, its weighted terms (cut from the graph) and the window for the discriminator's phases."""
-        num_starts = self.schedule.num_steps - (self.rollout.window or self.schedule.num_steps) + 1
-        samples = samples_of(batch, self.rollout.bidirectional, num_starts)
-        window = roll(partial(self._run, self.generator), self.schedule, samples, self.rollout, self.reconstruct)
+        window = self.window(batch)
         terms = self.terms(window)
         return torch.stack(list(terms.values())).sum(), _detached(terms), window.images_only()
+
+    def window(self, batch: Batch) -> Window:
+        """What the generator makes of a batch, step by step."""
+        num_starts = self.schedule.num_steps - (self.rollout.window or self.schedule.num_steps) + 1
+        samples = samples_of(batch, self.rollout.bidirectional, num_starts)
+        return roll(partial(self._run, self.generator), self.schedule, samples, self.rollout, self.reconstruct)
 
     def terms(self, window: Window) -> Terms:
         """Every weighted term of the generator's loss, by name."""

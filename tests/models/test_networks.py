@@ -51,11 +51,12 @@ def test_generators_draw_an_image_of_the_canvas_size(config, pose, num_steps):
     assert len(output.textures) == (4 if config.kind == "nted" else 0)
 
 
+@pytest.mark.parametrize("pose_attention", [False, True])
 @pytest.mark.parametrize("num_steps", [1, 5])
-def test_dptn_draws_the_same_with_the_reconstruction_as_from_an_encoded_source(num_steps):
+def test_dptn_draws_the_same_with_the_reconstruction_as_from_an_encoded_source(num_steps, pose_attention):
     """Training runs both tasks as one batch, drawing one after the other."""
     torch.manual_seed(0)
-    generator = build_generator(TINY_DPTN, 41, num_steps)
+    generator = build_generator(TINY_DPTN.model_copy(update={"pose_attention": pose_attention}), 41, num_steps)
     source, canvas, maps = torch.randn(2, 3, 64, 48), torch.randn(2, 3, 64, 48), torch.rand(2, 2, 41, 64, 48)
     arguments = source, *maps, canvas, torch.tensor([0, 4])
     together, drawn = generator(*arguments, reconstruct=True), generator(*arguments)
@@ -220,9 +221,9 @@ def test_the_transformation_branch_of_dptn_sees_the_source_where_asked():
         dptn = build_generator(TINY_DPTN.model_copy(update={"source_to_both": both, "init_gain": 1}), 4, num_steps=3)
         canvas, pose, step = torch.rand(2, 3, *size), torch.rand(2, 4, *size), torch.tensor([0, 2])
         sources = [torch.rand(2, 3, *size) for _ in range(2)]
-        context, texture, _ = dptn.encode_source(sources[0], pose, step)
+        context, texture, _, nearby = dptn.encode_source(sources[0], pose, step)
         branches = [dptn.encode_source(source, pose, step)[2] for source in sources]
-        drawn = [dptn.draw((context, texture, branch), pose, canvas, step).target_image for branch in branches]
+        drawn = [dptn.draw((context, texture, branch, nearby), pose, canvas, step).target_image for branch in branches]
         assert torch.equal(*drawn) is not both
 
 
@@ -304,3 +305,26 @@ def test_textures_begin_as_body_parts_where_the_source_pose_is_seen():
 def test_nted_with_the_source_pose_refuses_distances():
     with pytest.raises(ValueError, match=r"source_pose needs maps .*: set data\.pose=joints_limbs"):
         load_config("config/nted_256.yaml", ["generator.source_pose=true"])
+
+
+def test_pose_attention_begins_where_the_same_keypoints_are():
+    """Four bands, each on a map of its own but the first, on none; in the target they stand in another order."""
+    torch.manual_seed(0)
+    bands = torch.cat((torch.zeros(3, 1), torch.eye(3)), dim=1).repeat_interleave(16, dim=1)
+    maps = bands.unsqueeze(1).expand(-1, 16, -1)[None]
+    order = torch.tensor([2, 0, 3, 1])
+    moved = maps[..., order.mul(16).repeat_interleave(16) + torch.arange(16).repeat(4)]
+    generator = build_generator(TINY_DPTN.model_copy(update={"pose_attention": True}), 3, 1)
+    attention, seen = generator.PTM.TTBs[0].cross_attn, []
+    attention.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
+    image = torch.rand(1, 3, 16, 64)
+    generator(image, maps, moved, reconstruct=True)
+    # (target column, source column), each 4 pixels wide: what the middle of each band takes from every band's middle
+    weights = attention.weights(*seen[0]).view(4, 16, 4, 16).mean(dim=0).sum(dim=1)
+    taken = weights[torch.arange(4) * 4 + 1].view(4, 4, 4).sum(dim=2)
+    assert taken.argmax(dim=1).tolist() == order.tolist()
+    assert taken.amax(dim=1).min() > 0.7
+    with torch.no_grad():
+        attention.pose_gain.zero_()  # as in the paper: nothing to go by yet
+        assert attention.weights(*seen[0]).amax() < 0.1
+    assert not hasattr(build_generator(TINY_DPTN, 3, 1).PTM.TTBs[0].cross_attn, "pose_gain")

@@ -144,6 +144,8 @@ def test_another_schedule_is_a_misfit():
         ("nted", "data.pose_strokes.joint_sigma=3", None),  # it draws none
         ("nted-step", "generator.step_input=channel", "generator.step_input is channel, nted-step has added"),
         ("dptn-step", "generator.source_to_both=true", "generator.source_to_both is True, dptn-step has False"),
+        ("dptn", "generator.pose_attention=true", "generator.pose_attention is True, dptn has False"),
+        ("dptn-step", "generator.pose_attention=true", "generator.pose_attention is True, dptn-step has False"),
         ("dptn-step", "discriminator.step=projection", "discriminator.step is projection, dptn-step has head"),
         (
             "dptn",

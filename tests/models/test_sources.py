@@ -27,7 +27,7 @@ FORMS: list[tuple[str, int, tuple[str, ...]]] = [
     ("nted", 4, ("generator.step_input=channel",)),
     *(("nted", steps, ("generator.source_pose=true", "data.pose=joints_limbs")) for steps in (1, 4)),
     ("dptn", 4, ("generator.step_input=channel",)),
-    ("dptn", 4, ("generator.source_to_both=true",)),
+    ("dptn", 4, ("generator.source_to_both=true", "generator.pose_attention=true")),
 ]
 
 

@@ -47,7 +47,7 @@ def test_dptns_attention_times_the_values_is_the_attention_output():
     hook = attention.register_forward_hook(lambda module, inputs, output: seen.update(inputs=inputs, output=output))
     inside = look_inside(model, a_pair(model), model.noise(1), model.num_steps - 1)
     hook.remove()
-    query, key, value = seen["inputs"]
+    query, key, value, _ = seen["inputs"]
     assert query.shape == key.shape == value.shape
     # two heads share the width: the mean map is what is shown, so compare through the weights of both
     _, heads = torch.nn.MultiheadAttention.forward(

@@ -140,7 +140,7 @@ def test_imported_published_weights_of_one_step_are_fine_tuned_step_by_step(data
     [
         ("nted", []),
         ("nted", ["generator.source_pose=true"]),
-        ("dptn", ["generator.source_to_both=true", "generator.spectral_norm=false"]),
+        ("dptn", ["generator.source_to_both=true", "generator.spectral_norm=false", "generator.pose_attention=true"]),
         ("unet", []),
     ],
 )
