@@ -31,7 +31,7 @@ GPU_SIZE, CPU_SIZE = (128, 88), (64, 44)  # what minutes are enough for
 # no discriminator yet: at this stage it teaches nothing, and an update takes two thirds of the time without it
 NO_DISCRIMINATOR = ("discriminator=null", "objective.gan=0", "objective.step=0", "objective.r1_gamma=0")
 ONE_STEP = ("schedule.num_steps=1", "rollout.window=1", *NO_DISCRIMINATOR, "trainer.batch_size=8")
-ONE_STEP_MINUTES = 1.6  # the steps that grow from it have the rest, `trainer.max_minutes` of their config
+ONE_STEP_MINUTES = 1.9  # the steps that grow from it have the rest, `trainer.max_minutes` of their config
 
 Size = tuple[int, int]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -40,18 +42,20 @@ def test_the_step_looked_at_is_the_one_that_generate_shows(system):
         assert torch.equal(look_inside(model, pair, model.noise(1), step).image, image[0])
 
 
-def test_dptns_attention_times_the_values_is_the_attention_output():
-    model = tiny_model("dptn")
+@pytest.mark.parametrize("pose_attention", [False, True])
+def test_dptns_attention_times_the_values_is_the_attention_output(pose_attention):
+    model = tiny_model("dptn", Path("."), None, f"generator.pose_attention={pose_attention}".lower())
     attention = model.generator.PTM.TTBs[0].cross_attn
     seen = {}
     hook = attention.register_forward_hook(lambda module, inputs, output: seen.update(inputs=inputs, output=output))
     inside = look_inside(model, a_pair(model), model.noise(1), model.num_steps - 1)
     hook.remove()
-    query, key, value, _ = seen["inputs"]
+    query, key, value, likeness = seen["inputs"]
     assert query.shape == key.shape == value.shape
     # two heads share the width: the mean map is what is shown, so compare through the weights of both
+    mask = 8 * likeness.expand(2, -1, -1) if pose_attention else None
     _, heads = torch.nn.MultiheadAttention.forward(
-        attention, query, key, value, need_weights=True, average_attn_weights=False
+        attention, query, key, value, need_weights=True, attn_mask=mask, average_attn_weights=False
     )
     width = value.shape[-1]
     projected = torch.nn.functional.linear(
