@@ -1,4 +1,4 @@
-"""Steps, mixing, blending and reading of the shipped models, as README and docs/using.md show them, by their commands.
+"""Steps, mixing, blending, reading and motion of the shipped models, as the docs show them, by their commands.
 
 python -m benchmarks.pictures --root dataset/small --output docs/images
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -68,6 +68,27 @@ def pictures(system: str, root: Path, people: Names, folder: Path) -> Iterator[t
     chest = ("--source", people[0], "--pixel", width // 2, height // 3)
     run_command("-m", "scripts.inspect_attention", *common, *chest, "--output", folder / "inside")
     yield "inside", read_pixels(folder / "inside" / "pixels.png")
+    views = front_and_back(root)
+    yield "motion", stack([turned(system, root, sources, folder) for sources in (views[:1], views)])
+
+
+def front_and_back(root: Path) -> tuple[str, str]:
+    """Front and back view of the first of the synthetic test people that has both."""
+    views = {name: None for line in read_pairs(root / "test_pairs.txt") for name in (line.target, *line.sources)}
+    for back in (name for name in views if name.endswith("_3_back.jpg")):
+        if (front := back.replace("_3_back", "_1_front")) in views:
+            return front, back
+    raise ValueError(f"{root}/test_pairs.txt has nobody from front and back; draw people with scripts.make_synthetic")
+
+
+def turned(system: str, root: Path, sources: Sequence[str], folder: Path) -> np.ndarray:
+    """Some frames of a turn with their poses, from one or more photographs."""
+    given = [word for name in sources for word in ("--source", name)]
+    poses = ("--poses", ASSETS / "motions" / "turn.npz")
+    run_command(
+        "-m", "scripts.animate", "--model", system, "--root", root, *given, *poses, "--output", folder / "turn.webp"
+    )
+    return read_pixels(folder / "turn_strip.png")
 
 
 def strips(system: str, root: Path, folder: Path) -> list[np.ndarray]:

@@ -14,6 +14,7 @@ from trainers.stored import shipped_models
 
 def test_every_shipped_model_has_its_pictures_of_three_people(tmp_path, monkeypatch):
     lines = [PairLine(f"img/{person}/{view}.jpg", (f"img/{person}/0.jpg",)) for person in range(9) for view in (1, 2)]
+    lines.append(PairLine("img/8/01_1_front.jpg", ("img/8/01_3_back.jpg",)))
     write_pairs(tmp_path / "test_pairs.txt", lines)
     commands = []
 
@@ -23,7 +24,11 @@ def test_every_shipped_model_has_its_pictures_of_three_people(tmp_path, monkeypa
             places = [words[words.index("--output_dir") + 1] / "strips" / f"{n:02d}.png" for n in range(pictures.PAIRS)]
         else:
             place = words[words.index("--output") + 1]
-            places = [place / "pixels.png" if "scripts.inspect_attention" in words else place]
+            beside = {
+                "scripts.inspect_attention": place / "pixels.png",
+                "scripts.animate": place.with_stem("turn_strip"),
+            }
+            places = [beside[words[1]].with_suffix(".png") if words[1] in beside else place]
         for number, place in enumerate(places):
             place.parent.mkdir(parents=True, exist_ok=True)
             Image.fromarray(np.full((10, 90, 3), number, np.uint8)).save(place)
@@ -41,4 +46,7 @@ def test_every_shipped_model_has_its_pictures_of_three_people(tmp_path, monkeypa
         assert [round(steps[row * 8 * 14 + 40, 300]) for row in range(4)] == [0, 10, 20, 30]
         (mixing,) = [words for words in commands if words[:4] == ["-m", "scripts.style_mix", "--model", system]]
         assert [word for word in mixing if word.endswith(".jpg")] == [f"img/{person}/1.jpg" for person in (6, 0, 3)]
-        assert (tmp_path / "new" / f"inside_{system}.jpg").is_file()
+        assert all((tmp_path / "new" / f"{name}_{system}.jpg").is_file() for name in ("inside", "motion"))
+        turns = [words for words in commands if words[:4] == ["-m", "scripts.animate", "--model", system]]
+        photographs = [[word for word in words if word.endswith(".jpg")] for words in turns]
+        assert photographs == [["img/8/01_1_front.jpg"], ["img/8/01_1_front.jpg", "img/8/01_3_back.jpg"]]
