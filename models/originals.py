@@ -30,7 +30,7 @@ _STROKES = {
     "joints_limbs": {"joint_sigma": 6, "limb_sigma": 3},
 }
 _STEPS = {"generator.step_input": "added", "discriminator.step": "head"}
-_DPTN = {"generator.kind": "dptn", "generator.pose_attention": False, "discriminator.kind": "residual"}
+_OF_DPTN = {"generator.kind": "dptn", "generator.pose_attention": False, "discriminator.kind": "residual"}
 _FORMS: dict[str, dict[str, Any]] = {
     "nted": _POSES | {"generator.kind": "nted", "data.pose": "skeleton", "discriminator.kind": "stylegan2"},
     "nted-step": _POSES
@@ -42,9 +42,9 @@ _FORMS: dict[str, dict[str, Any]] = {
         "rollout.degrade_source": False,
     }
     | _STEPS,
-    "dptn": _POSES | _DPTN | {"generator.spectral_norm": False, "data.pose": "joints"},
+    "dptn": _POSES | _OF_DPTN | {"generator.spectral_norm": False, "data.pose": "joints"},
     "dptn-step": _POSES
-    | _DPTN
+    | _OF_DPTN
     | {
         "generator.source_to_both": False,
         "generator.spectral_norm": True,
