@@ -1,6 +1,6 @@
 """How hard each term of a generator's loss pulls at the images, which its value does not say.
 
-python -m benchmarks.balance --run result/NAME [--count 32] [key=value ...]
+python -m benchmarks.balance --model NAME [--count 32] [key=value ...]
 
 The length of a term's gradient with respect to the generated images (and reconstructed sources), in the lengths of
 plain L1 of weight 1 on the same images; beside it the cosine to L1's. What is twenty times as long decides alone: the
@@ -30,7 +30,7 @@ from trainers.checkpoints import find_checkpoint, load_checkpoint
 from trainers.distributed import connect
 from trainers.engine import Engine
 from trainers.phases import GeneratorPhase
-from trainers.stored import CONFIG_FILE
+from trainers.stored import CONFIG_FILE, find_model
 from trainers.trainer import training_pairs
 
 Pull = dict[str, float]  # value, length and cosine of a term
@@ -38,7 +38,7 @@ Pull = dict[str, float]  # value, length and cosine of a term
 
 def parse() -> argparse.Namespace:
     parser = Parser(description="Compare what the terms of the generator's loss do to its images.")
-    parser.add_argument("--run", type=Path, required=True, help="folder of a run that has a checkpoint")
+    parser.add_argument("--model", required=True, help="name or path of a run that has a checkpoint")
     parser.add_argument("--count", type=int, default=32, help="training pairs to measure on")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="as for train.py, e.g. objective.style=1")
     return parser.parse_args()
@@ -46,7 +46,7 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
-    pulls = measure(arguments.run, arguments.overrides, arguments.count)
+    pulls = measure(find_model(arguments.model), arguments.overrides, arguments.count)
     rows = [f"{name:14} {p['value']:10.4f} {p['length']:10.2f} {p['cosine']:8.2f}" for name, p in pulls.items()]
     sys.stdout.write("\n".join([f"{'term':14} {'value':>10} {'x L1 of 1':>10} {'cosine':>8}", *rows]) + "\n")
     sys.stdout.write(json.dumps({name: {key: round(x, 4) for key, x in p.items()} for name, p in pulls.items()}) + "\n")

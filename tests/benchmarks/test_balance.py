@@ -66,7 +66,7 @@ def test_a_run_is_measured_with_other_weights(system, dataset, tmp_path, command
     (tmp_path / "run" / "config.yaml").write_text(dump_config(config))
     found = {}
     for weight in (1, 3):
-        monkeypatch.setattr(sys, "argv", ["balance", "--run", str(tmp_path / "run"), f"objective.face={weight}"])
+        monkeypatch.setattr(sys, "argv", ["balance", "--model", str(tmp_path / "run"), f"objective.face={weight}"])
         assert not balance.main()
         found[weight] = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found[1]["l1"]["cosine"] == pytest.approx(1, abs=1e-3)
