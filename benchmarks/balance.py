@@ -64,9 +64,11 @@ def measure(folder: Path, overrides: list[str], count: int) -> dict[str, Pull]:
     with connect() as world:
         engine = Engine(config, world)
         engine.load_state(load_checkpoint(checkpoint, world.device))
-        phase, dataset, size = engine.phases[0].module, training_pairs(config), config.trainer.batch_size
-        assert isinstance(phase, GeneratorPhase)
-        steps = range(engine.step, engine.step + max(1, count // size))
+        phase, dataset = engine.phases[0].module, training_pairs(config)
+        if not isinstance(phase, GeneratorPhase):  # wrapped for several processes
+            raise ValueError("benchmarks.balance runs in one process, without torchrun")
+        size = min(config.trainer.batch_size, config.trainer.max_batch_per_process)
+        steps = range(engine.step, engine.step + -(-count // size))
         sampler = StepSampler(len(dataset), Share(size, size), steps, config.seed, dataset.num_sources)
         for batch in train_loader(dataset, sampler, num_workers=0, pin_memory=False):
             with engine.autocast():

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from models.device import fused_attention_is_slow
+from models.attention import Attention, PoseAttention, near_maps, tokens
 from models.generator import Generator, GeneratorConfig, canvas_channels
 from models.layers import (
     GeneratorOutput,
@@ -51,6 +51,13 @@ class DPTNConfig(GeneratorConfig):
         0.02, gt=0, description="gain of that; without spectral norm, 1 lets short trainings find the source's colours"
     )
 
+    def check_pose(self, form: str) -> None:
+        """Pose attention compares maps that are 0 away from what they show: raises ValueError for distances."""
+        if self.pose_attention and form == "skeleton":
+            raise ValueError(
+                "generator.pose_attention needs maps that are 0 away from what they show: set data.pose=joints_limbs"
+            )
+
     @property
     def canvas_is_last(self) -> bool:
         """Where both branches see the source."""
@@ -71,9 +78,6 @@ class DPTNConfig(GeneratorConfig):
         if self.widths[-1] % self.nhead:
             raise ValueError(f"nhead is {self.nhead}: it must divide the token width {self.widths[-1]}")
         return self
-
-
-_NEAR = 0.05  # length of the pose maps' means around a token from which on something is near
 
 
 def _norm_act(channels: int) -> list[nn.Module]:
@@ -167,46 +171,6 @@ class FeedForward(nn.Sequential):
         super().__init__(nn.Linear(width, width), nn.LeakyReLU(0.1, inplace=True), nn.Linear(width, width))
 
 
-class Attention(nn.MultiheadAttention):
-    """Multi-head attention on (B, tokens, C) that returns the features alone, by PyTorch's faster kernels."""
-
-    def __init__(self, width: int, nhead: int) -> None:
-        super().__init__(width, nhead, batch_first=True)
-
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, likeness: Tensor | None = None) -> Tensor:  # type: ignore[override]
-        """Tokens to tokens; likeness (B, queries, keys) of their poses, for those that look at it."""
-        # asked for its weights PyTorch multiplies matrices one after the other
-        plain = fused_attention_is_slow(query.device)
-        mask = self._added(likeness)
-        return super().forward(query, key, value, need_weights=plain, attn_mask=mask, average_attn_weights=False)[0]
-
-    def weights(self, query: Tensor, key: Tensor, value: Tensor, likeness: Tensor | None = None) -> Tensor:
-        """(B, queries, keys): how much each query takes from each key, the mean over the heads."""
-        mask = self._added(likeness)
-        return cast(Tensor, super().forward(query, key, value, need_weights=True, attn_mask=mask)[1])
-
-    def _added(self, likeness: Tensor | None) -> Tensor | None:
-        """What is added to the logits, (B * heads, queries, keys)."""
-        return None
-
-
-class PoseAttention(Attention):
-    """Cross-attention whose heads begin by looking where the same keypoints are, each as strongly as it learns to.
-
-    `GAIN`: what a perfect likeness adds to a logit at first.
-    """
-
-    GAIN = 8.0
-
-    def __init__(self, width: int, nhead: int) -> None:
-        super().__init__(width, nhead)
-        self.pose_gain = nn.Parameter(torch.full((nhead,), self.GAIN))
-
-    def _added(self, likeness: Tensor | None) -> Tensor:
-        assert likeness is not None, "pose attention needs the likeness of the poses"
-        return (self.pose_gain.view(-1, 1, 1) * likeness.unsqueeze(1)).flatten(0, 1)
-
-
 class ContextAugmentBlock(nn.Module):
     """Self-attention over the self-reconstruction feature (section 3.3 of the paper)."""
 
@@ -254,14 +218,14 @@ class PoseTransformerModule(nn.Module):
 
     def context(self, reconstruction: Tensor) -> Tensor:
         """The reconstruction feature (B, C, h, w) to context tokens (B, h*w, C)."""
-        context = _tokens(reconstruction)
+        context = tokens(reconstruction)
         for augment in self.CABs:
             context = augment(context)
         return context
 
     def forward(self, transformation: Tensor, context: Tensor, source: Tensor, likeness: Tensor | None) -> Tensor:
         """The transformation feature (B, C, h, w) with the texture of source tokens (B, h*w, C), by their context."""
-        y = _tokens(self.site(transformation))
+        y = tokens(self.site(transformation))
         for transfer in self.TTBs:
             y = transfer(y, context, source, likeness)
         return self.norm(y).mT.reshape_as(transformation)
@@ -305,7 +269,7 @@ class DPTN(Generator):
         """What depends on the source alone; arguments as in `forward`."""
         source = self._numbered(source_image, step)
         context = self.PTM.context(self.content_encoder(self._own(source, source_pose)))
-        texture, count = _tokens(self.source_encoder(flat_sources(source))), num_sources(source)
+        texture, count = tokens(self.source_encoder(flat_sources(source))), num_sources(source)
         seen = (source, source_pose) if self.source_to_both else ()
         return _all_tokens(context, count), _all_tokens(texture, count), seen, self._nearby(source_pose)
 
@@ -334,7 +298,7 @@ class DPTN(Generator):
         source = self._numbered(source_image, step)
         own, other = self._own(source, source_pose), self._other((source, source_pose), target_pose, canvas, step)
         reconstruction, transformation = self.content_encoder(torch.cat((own, other))).split([len(own), len(other)])
-        texture, count = _tokens(self.source_encoder(flat_sources(source))), num_sources(source)
+        texture, count = tokens(self.source_encoder(flat_sources(source))), num_sources(source)
         context = _all_tokens(self.PTM.context(reconstruction), count)
         likeness = self._likeness(target_pose, self._nearby(source_pose))
         feature = self.PTM(self._mean(transformation, (source,)), context, _all_tokens(texture, count), likeness)
@@ -376,11 +340,11 @@ class DPTN(Generator):
         """For pose attention: what lies near each token of all sources of a sample, (B, N*h*w, P + 1)."""
         if not self.pose_attention:
             return ()
-        return (_all_tokens(_nearby(flat_sources(source_pose), self.stride), num_sources(source_pose)),)
+        return (_all_tokens(near_maps(flat_sources(source_pose), self.stride), num_sources(source_pose)),)
 
     def _likeness(self, target_pose: Tensor, nearby: tuple[Tensor, ...]) -> Tensor | None:
         """For pose attention: how alike the poses are at each token of the target and of the sources."""
-        return _nearby(target_pose, self.stride) @ nearby[0].mT if nearby else None
+        return near_maps(target_pose, self.stride) @ nearby[0].mT if nearby else None
 
     def _numbered(self, source: Tensor, step: Tensor | None) -> Tensor:
         """The source image as the networks see it, with the step's pattern where that is added to it."""
@@ -389,18 +353,6 @@ class DPTN(Generator):
         assert step is not None, "a step needs its number"
         pattern = dptn_step_image(step + 2, (source.shape[-2], source.shape[-1]))
         return source + (pattern if source.ndim == 4 else pattern.unsqueeze(1))
-
-
-def _tokens(x: Tensor) -> Tensor:
-    """(B, C, h, w) to (B, h*w, C)."""
-    return x.flatten(2).mT
-
-
-def _nearby(pose: Tensor, stride: int) -> Tensor:
-    """Which pose maps (B, P, H, W) are near each token, (B, h*w, P + 1) of length 1; the last one stands for none."""
-    near = _tokens(F.avg_pool2d(F.avg_pool2d(pose, stride), 3, stride=1, padding=1))
-    nothing = (_NEAR - near.norm(dim=2, keepdim=True)).clamp(min=0)
-    return F.normalize(torch.cat((near, nothing), dim=2), dim=2)
 
 
 def _all_tokens(tokens: Tensor, count: int) -> Tensor:

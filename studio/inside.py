@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from images.pixels import to_uint8
-from models.dptn import Attention
+from models.attention import Attention
 from models.layers import TexturePair
 from models.rollout import Pair
 from studio.pictures import labelled_grid

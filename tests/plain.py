@@ -17,7 +17,7 @@ from losses.nted import NTEDObjective
 from losses.objective import Terms, Window
 from losses.perceptual import CONTENT_LAYERS, STYLE_LAYERS, Features, feature_loss, gram_loss
 from models import device
-from models.dptn import Attention
+from models.attention import Attention
 from models.layers import advance_spectral_norm
 from models.schedules import Quantize, Resize
 from trainers import build, engine
@@ -57,7 +57,7 @@ def resized(schedule: Resize, image: Tensor, level: int) -> Tensor:
     return F.interpolate(small, image.shape[2:], mode="bilinear", align_corners=True)
 
 
-def materialised(attention: Attention, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+def materialised(attention: Attention, query: Tensor, key: Tensor, value: Tensor, likeness: None = None) -> Tensor:
     """Attention that writes its whole weight matrix."""
     return nn.MultiheadAttention.forward(attention, query, key, value, need_weights=True)[0]
 

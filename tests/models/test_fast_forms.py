@@ -10,9 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from models.attention import Attention
 from models.device import fused_attention_is_slow
 from models.discriminators import StyleGAN2Block
-from models.dptn import Attention, TokenNorm, _Blocks
+from models.dptn import TokenNorm, _Blocks
 from models.layers import Blur, ConvLayer, InstanceNorm, Upsample
 from models.nted import RenderLayer, TextureExtraction, _standardise
 
@@ -184,7 +185,7 @@ def test_token_norm_is_instance_norm_over_the_tokens():
 
 @pytest.mark.parametrize("slow", [False, True])
 def test_both_ways_of_attention_are_softmax_of_products(monkeypatch, slow):
-    monkeypatch.setattr("models.dptn.fused_attention_is_slow", lambda device: slow)
+    monkeypatch.setattr("models.attention.fused_attention_is_slow", lambda device: slow)
     attention = Attention(8, 2).double()
     query, key, value = torch.randn(3, 2, 5, 8, dtype=torch.float64)
     weights = attention.in_proj_weight.view(3, 8, 8)

@@ -328,3 +328,8 @@ def test_pose_attention_begins_where_the_same_keypoints_are():
         attention.pose_gain.zero_()  # as in the paper: nothing to go by yet
         assert attention.weights(*seen[0]).view(4, 16, 4, 16).mean(dim=0).sum(dim=1)[1].amax() < 0.3
     assert not hasattr(build_generator(TINY_DPTN, 3, 1).PTM.TTBs[0].cross_attn, "pose_gain")
+
+
+def test_dptn_with_pose_attention_refuses_distances():
+    with pytest.raises(ValueError, match=r"pose_attention needs maps .*: set data\.pose=joints_limbs"):
+        load_config("config/demo_dptn.yaml", ["data.pose=skeleton"])
