@@ -57,6 +57,7 @@ def test_the_page_has_every_models_scores_and_pictures(result, dataset, command)
     assert rows["one step"] == ["0.04000", "0.2500"] and rows["shipped"] == ["0.2200", "0.2500"]
     assert rows["step by step"][0] == "0.1600" and rows["copying the source image"][0] == "0.5000"
     assert rows["the true target"] == ["–", "0.7500"]
+    assert "Copying the source says which SSIM and PSNR a model must beat" in page
     assert "then 3 steps that grew from it for 30 training steps" in page and "took 123 seconds" in page
     assert "do not compare: one step 64x48, step by step 64x48, shipped 32x24." in page
     assert json.loads((result / "report.json").read_text())["dptn"]["shipped"]["ceiling"] == {"recall_1": 0.75}
