@@ -46,6 +46,8 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
+    if arguments.count < 1:
+        raise ValueError(f"--count is {arguments.count}; it must be 1 or more")
     pulls = measure(find_model(arguments.model), arguments.overrides, arguments.count)
     rows = [f"{name:14} {p['value']:10.4f} {p['length']:10.2f} {p['cosine']:8.2f}" for name, p in pulls.items()]
     sys.stdout.write("\n".join([f"{'term':14} {'value':>10} {'x L1 of 1':>10} {'cosine':>8}", *rows]) + "\n")

@@ -35,11 +35,11 @@ def parse() -> argparse.Namespace:
 
 def main() -> None:
     arguments = parse()
-    people = three_people(arguments.root)
+    people, views = three_people(arguments.root), front_and_back(arguments.root)
     arguments.output.mkdir(parents=True, exist_ok=True)  # before the long work
     for system in sorted(shipped_models()):
         with tempfile.TemporaryDirectory() as folder:
-            for name, picture in pictures(system, arguments.root, people, Path(folder)):
+            for name, picture in pictures(system, arguments.root, people, views, Path(folder)):
                 publish(picture, arguments.output / f"{name}_{system}.jpg")
 
 
@@ -54,7 +54,9 @@ def three_people(root: Path) -> Names:
     return first, second, third
 
 
-def pictures(system: str, root: Path, people: Names, folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+def pictures(
+    system: str, root: Path, people: Names, views: tuple[str, str], folder: Path
+) -> Iterator[tuple[str, np.ndarray]]:
     """Name and picture (H, W, 3) of what a shipped model draws."""
     yield "steps", stack(strips(system, root, folder / "images"))
     common = ("--model", system, "--root", root, "--pose", people[2])
@@ -68,7 +70,6 @@ def pictures(system: str, root: Path, people: Names, folder: Path) -> Iterator[t
     chest = ("--source", people[0], "--pixel", width // 2, height // 3)
     run_command("-m", "scripts.inspect_attention", *common, *chest, "--output", folder / "inside")
     yield "inside", read_pixels(folder / "inside" / "pixels.png")
-    views = front_and_back(root)
     yield "motion", stack([turned(system, root, sources, folder) for sources in (views[:1], views)])
 
 

@@ -79,3 +79,9 @@ def test_a_run_without_a_checkpoint_is_refused(dataset, tmp_path):
     (tmp_path / "config.yaml").write_text(dump_config(tiny_config("nted", dataset)))
     with pytest.raises(ValueError, match=r"no checkpoint in .*checkpoints; train the run first"):
         balance.measure(tmp_path, [], 4)
+
+
+def test_no_pairs_are_refused_before_anything_is_loaded(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["balance", "--model", "nobody", "--count", "0"])
+    with pytest.raises(ValueError, match="--count is 0; it must be 1 or more"):
+        balance.main()

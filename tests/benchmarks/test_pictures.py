@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from benchmarks import pictures
@@ -50,3 +51,12 @@ def test_every_shipped_model_has_its_pictures_of_three_people(tmp_path, monkeypa
         turns = [words for words in commands if words[:4] == ["-m", "scripts.animate", "--model", system]]
         photographs = [[word for word in words if word.endswith(".jpg")] for words in turns]
         assert photographs == [["img/8/01_1_front.jpg"], ["img/8/01_1_front.jpg", "img/8/01_3_back.jpg"]]
+
+
+def test_a_dataset_without_a_back_is_refused_before_anything_is_drawn(tmp_path, monkeypatch):
+    lines = [PairLine(f"img/{person}/1.jpg", (f"img/{person}/0.jpg",)) for person in range(9)]
+    write_pairs(tmp_path / "test_pairs.txt", lines)
+    monkeypatch.setattr(pictures, "run_command", lambda *words: pytest.fail("drawn"))
+    monkeypatch.setattr(sys, "argv", ["pictures", "--root", str(tmp_path), "--output", str(tmp_path / "new")])
+    with pytest.raises(ValueError, match="nobody from front and back"):
+        pictures.main()
