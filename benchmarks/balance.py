@@ -57,9 +57,12 @@ def main() -> None:
 def measure(folder: Path, overrides: list[str], count: int) -> dict[str, Pull]:
     """The pull of each weighted term of a run's objective, means over batches of its training pairs.
 
-    Raises ValueError for a run without a checkpoint.
+    Raises ValueError for a run without a checkpoint, and for overrides that make other networks.
     """
-    config = load_config(folder / CONFIG_FILE, overrides)
+    config, trained = load_config(folder / CONFIG_FILE, overrides), load_config(folder / CONFIG_FILE)
+    for part in ("generator", "discriminator", "schedule"):
+        if getattr(config, part) != getattr(trained, part):
+            raise ValueError(f"{folder} was trained with another {part}; only its losses can be given other weights")
     if (checkpoint := find_checkpoint(folder / "checkpoints")) is None:
         raise ValueError(f"no checkpoint in {folder / 'checkpoints'}; train the run first")
     found: dict[str, list[Pull]] = defaultdict(list)
@@ -104,7 +107,7 @@ def pulls_of(phase: GeneratorPhase, window: Window) -> dict[str, Pull]:
 def _gradient(term: Tensor, images: list[Tensor]) -> Tensor:
     """The gradient with respect to all images in one row."""
     parts = torch.autograd.grad(term, images, retain_graph=True, allow_unused=True, materialize_grads=True)
-    return torch.cat([part.flatten() for part in parts])
+    return torch.cat([part.flatten() for part in parts]).double()  # norms of a million numbers
 
 
 if __name__ == "__main__":

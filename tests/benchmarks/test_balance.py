@@ -70,6 +70,8 @@ def test_a_run_is_measured_with_other_weights(system, dataset, tmp_path, command
         assert not balance.main()
         found[weight] = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert found[1]["l1"]["cosine"] == pytest.approx(1, abs=1e-3)
+    with pytest.raises(ValueError, match="trained with another schedule; only its losses"):
+        balance.measure(tmp_path / "run", ["schedule.num_steps=2", "rollout.window=1"], 2)
     assert found[1]["l1"]["length"] == pytest.approx(10 if system == "dptn" else 20, rel=1e-3)
     assert found[3]["face"]["length"] == pytest.approx(3 * found[1]["face"]["length"], rel=1e-3)
     assert found[1]["gan"]["length"] > 0 and "attention" not in found[1]
